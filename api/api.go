@@ -1,0 +1,50 @@
+// Package api builds the JSON documents that the command line, the socket and
+// the page share. Each carries "schema": "repwatch/NAME/v1"; times are RFC 3339
+// in UTC, absent ones null; arrays are never null. Fields are only ever added
+// within a version.
+package api
+
+import (
+	"fmt"
+	"time"
+)
+
+// Exit codes of commands that judge (DESIGN: 1 a finding; else 3 if under half could be told; else 0).
+const (
+	ExitOK      = 0
+	ExitFinding = 1
+	ExitUsage   = 2
+	ExitUnknown = 3
+)
+
+// Schema of a document by its name and version 1.
+func Schema(name string) string { return "repwatch/" + name + "/v1" }
+
+// exit decides an exit code from counts of findings and of subjects told and asked.
+func exit(findings, told, asked int) int {
+	switch {
+	case findings > 0:
+		return ExitFinding
+	case told*2 < asked:
+		return ExitUnknown
+	default:
+		return ExitOK
+	}
+}
+
+func utc(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	return &t
+}
+
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func minutes(d time.Duration) string { return fmt.Sprintf("%d min", int(d.Minutes())) }

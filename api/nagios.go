@@ -1,0 +1,90 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"repwatch/checks/dnsbl"
+	"repwatch/reputation"
+)
+
+// Nagios is one line of a monitoring plugin with its exit code: 0 OK, 1
+// WARNING, 2 CRITICAL, 3 UNKNOWN (Monitoring Plugins Development Guidelines).
+type Nagios struct {
+	Code int
+	Line string
+}
+
+var nagiosWords = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}
+
+func nagios(service string, code int, words string, perf []string) Nagios {
+	// A pipe begins perfdata, so none may stand in the words.
+	words = strings.NewReplacer("|", "/", "\n", " ").Replace(words)
+	return Nagios{code, fmt.Sprintf("%s %s: %s | %s", service, nagiosWords[code], words, strings.Join(perf, " "))}
+}
+
+// NagiosCheck is critical for a listing of impact critical or high, a warning
+// for any other finding, unknown when less than half could be told.
+func NagiosCheck(c Check) Nagios {
+	code := c.Exit() // 0, 1 or 3 mean the same here
+	var words []string
+	for _, r := range c.Results {
+		if !r.Finding() {
+			continue
+		}
+		if *r.Impact >= reputation.High {
+			code = 2
+		}
+		words = append(words, fmt.Sprintf("%s on %s (%s)", r.Subject, r.List, strings.Join(r.Meaning, ", ")))
+	}
+	for _, o := range c.Own {
+		for _, f := range Bad(o.Findings) {
+			words = append(words, f.Words)
+		}
+	}
+	listed := len(words)
+	if listed > 5 {
+		words = append(slices.Clip(words[:5]), fmt.Sprintf("and %d more", listed-5))
+	}
+	if listed == 0 {
+		words = []string{fmt.Sprintf("nothing listed, %d of %d lists answered", c.Coverage.Answered, c.Coverage.Asked)}
+	}
+	unknown := 0
+	for _, r := range c.Results {
+		if r.Verdict == dnsbl.Unknown {
+			unknown++
+		}
+	}
+	return nagios("REPWATCH", code, strings.Join(words, "; "), []string{
+		fmt.Sprintf("findings=%d;;;0", listed), fmt.Sprintf("pairs=%d", len(c.Results)), fmt.Sprintf("unknown=%d;;;0", unknown),
+		fmt.Sprintf("lists=%d;;;0;%d", c.Coverage.Answered, c.Coverage.Asked)})
+}
+
+// NagiosProbe is critical for a lost or broken STARTTLS, a rejection or a
+// missing required capability, unknown when less than half could be told.
+func NagiosProbe(p Probe) Nagios {
+	code := p.Exit()
+	var words []string
+	for _, r := range p.Results {
+		if !r.Control && r.bad() {
+			code = 2
+			words = append(words, fmt.Sprintf("%s from %s: %s %s", r.Partner, r.Vantage, r.Outcome, strings.Join(r.Missing, " ")))
+		}
+	}
+	findings := len(words)
+	if findings > 5 {
+		words = append(slices.Clip(words[:5]), fmt.Sprintf("and %d more", findings-5))
+	}
+	unknown := 0
+	for _, r := range p.Results {
+		if r.Outcome.Verdict() == reputation.Unknown {
+			unknown++
+		}
+	}
+	if findings == 0 {
+		words = []string{fmt.Sprintf("%d of %d looks sure, no loss", len(p.Results)-unknown, len(p.Results))}
+	}
+	return nagios("REPWATCH", code, strings.Join(words, "; "), []string{
+		fmt.Sprintf("findings=%d;;;0", findings), fmt.Sprintf("looks=%d", len(p.Results)), fmt.Sprintf("unknown=%d;;;0", unknown)})
+}

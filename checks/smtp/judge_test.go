@@ -1,0 +1,500 @@
+package smtp
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"repwatch/reputation"
+)
+
+// A story is a row of looks, one a line:
+//
+//	+60m absent B control=advertised addrs=2 | lost starttls (60m,120m] -STARTTLS | self@2m!B peers
+//
+// time since the line before; outcome; address (A, B, ... ); what differs from
+// eopOffer (-KEYWORD, +KEYWORD, KEYWORD=params, tls+KEYWORD, tls-KEYWORD); then
+// the transition ("-" is none), then the wants, if they are to be compared.
+const eopOffer = "SIZE=157286400 PIPELINING DSN ENHANCEDSTATUSCODES STARTTLS AUTH 8BITMIME BINARYMIME CHUNKING"
+
+var storyStart = time.Date(2026, 11, 16, 8, 0, 0, 0, time.UTC)
+
+func TestJudgeStories(t *testing.T) {
+	stories := []struct {
+		name    string
+		require []string
+		looks   string
+	}{
+		{"first clean looks are silent", nil, `
+			+0  advertised A | - | self@2m
+			+2m advertised A | - |
+			+1h advertised A | - |`},
+		{"listed and delisted (story 1)", nil, `
+			+0   advertised A | -
+			+2m  advertised A | -
+			+1h  absent A     | - | self@2m!A control@0
+			+2m  absent A control=advertised | lost starttls (2m,62m] -STARTTLS | peers@0
+			+1h  absent A     | - |
+			+10m advertised A | - | self@2m!A
+			+2m  advertised A | back starttls (124m,134m] +STARTTLS |
+			+1h  advertised A | - |`},
+		{"other verbs go with STARTTLS", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A -CHUNKING -AUTH SIZE=1 | -
+			+2m absent A -CHUNKING -AUTH SIZE=1 | lost starttls (2m,62m] -AUTH -CHUNKING -STARTTLS ~SIZE:157286400>1`},
+		{"installed when already stuck, the control sees it", nil, `
+			+0  absent A     | - | self@2m control@0
+			+1m absent A control=advertised | lost starttls (before we looked,1m] -STARTTLS | self@2m peers@0
+			+1h advertised A | -
+			+2m advertised A | back starttls (1m,61m] +STARTTLS`},
+		{"installed when already stuck, require names it", []string{"STARTTLS"}, `
+			+0  absent A | lost starttls (before we looked,0s] -STARTTLS | self@2m control@0 peers@0`},
+		{"a partner that never offers it", nil, `
+			+0  absent A control=absent | - | self@2m
+			+2m absent A control=absent | - |
+			+1h absent A control=absent | - |`},
+		{"the control comes later and sees it", nil, `
+			+0  absent A | -
+			+2m absent A | - |
+			+1h absent A control=advertised | lost starttls (before we looked,62m] -STARTTLS`},
+		{"seen once, then gone, and the control sees it", nil, `
+			+0  advertised A | -
+			+1h absent A control=advertised | lost starttls (0s,60m] -STARTTLS`},
+		{"the control shows which verbs we are denied", nil, `
+			+0  absent A -DSN control=advertised controlcaps | lost starttls (before we looked,0s] -DSN -STARTTLS`},
+		{"refused at first sight, the control is served", nil, `
+			+0  rejected A control=absent | lost rejected (before we looked,0s]`},
+		{"refused at first sight, no control: the second look tells", nil, `
+			+0  rejected A | - | self@2m!A control@0
+			+2m rejected A | lost rejected (before we looked,0s] | control@0 peers@0`},
+		{"refused by everybody at first sight: the second look tells", nil, `
+			+0  rejected A control=rejected | -
+			+2m rejected A control=rejected | lost rejected (before we looked,0s]`},
+		{"broken at first sight for us alone", nil, `
+			+0  broken A control=advertised | lost broken (before we looked,0s]`},
+		{"broken at first sight, the control is served without TLS: no proof", nil, `
+			+0  broken A control=absent | -`},
+		{"masked at first sight", nil, `
+			+0  masked A control=advertised | lost masked (before we looked,0s]`},
+		{"postscreen shows newcomers less", nil, `
+			+0  advertised A -PIPELINING -CHUNKING | -
+			+2m advertised A                       | -
+			+2m advertised A                       | -
+			+1h advertised A                       | -`},
+		{"postscreen newcomer without STARTTLS", nil, `
+			+0  absent A     | -
+			+2m advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m absent A     | lost starttls (4m,64m] -STARTTLS`},
+		{"one look is no baseline", nil, `
+			+0  advertised A | -
+			+1h absent A     | -
+			+2m absent A     | -
+			+1h absent A     | -`},
+		{"a second look too early confirms nothing", nil, `
+			+0  advertised A  | -
+			+2m advertised A  | -
+			+1h absent A      | -
+			+5s absent A      | - | self@115s!A control@0
+			+115s absent A    | lost starttls (2m,62m] -STARTTLS`},
+		{"the second look is to be at another address", nil, `
+			+0  advertised A addrs=2 | -
+			+2m advertised B addrs=2 | -
+			+1h absent A addrs=2 | -
+			+2m absent A addrs=2 | - | self@4m!A control@0
+			+4m absent B addrs=2 | lost starttls (2m,62m] -STARTTLS at A B`},
+		{"the other address is dead: the third look does", nil, `
+			+0  advertised A addrs=2 | -
+			+2m advertised A addrs=2 | -
+			+1h absent A addrs=2   | - | self@2m!A control@0
+			+2m unknown B addrs=2  | - | self@2m!A
+			+2m unknown B addrs=2  | - | self@4m
+			+4m absent A addrs=2   | -
+			+4m absent A addrs=2   | lost starttls (2m,62m] -STARTTLS`},
+		{"a pool that differs is flapping, told once, and no loss", nil, `
+			+0  advertised A addrs=2 | -
+			+2m advertised A addrs=2 | -
+			+1h absent B addrs=2     | - | self@2m!B control@0
+			+2m advertised A addrs=2 | flapping starttls (2m,64m] at B A |
+			+1h absent B addrs=2     | -
+			+2m advertised A addrs=2 | -
+			+1h absent B addrs=2     | -
+			+2m absent B addrs=2     | -
+			+2m absent B addrs=2     | -
+			+2m advertised A addrs=2 | -`},
+		{"flapping that settles", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m advertised A | flapping starttls (2m,64m] at A
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | steady (62m,64m]
+			+1h absent A     | -
+			+2m absent A     | lost starttls (484m,544m] -STARTTLS`},
+		{"flapping that becomes a loss takes more looks", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m advertised A | flapping starttls (2m,64m] at A
+			+1h absent A     | - | self@2m!A control@0
+			+2m absent A     | - | self@4m!A control@0
+			+4m absent A     | - | self@8m!A control@0
+			+8m absent A     | lost starttls (64m,124m] -STARTTLS`},
+		{"a return that does not last stays lost, and is told", nil, `
+			+0  absent A control=advertised | lost starttls (before we looked,0s] -STARTTLS
+			+1h advertised A | - | self@2m!A
+			+2m absent A     | flapping starttls (0s,62m] at A
+			+1h absent A     | -
+			+1h advertised A | -
+			+2m advertised A | -
+			+4m advertised A | -
+			+8m advertised A | back starttls (122m,182m] +STARTTLS`},
+		{"a 421 storm moves nothing", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h deferred A   | - |
+			+1m deferred A   | - |
+			+1m unknown A    | - |
+			+1h advertised A | -`},
+		{"a 421 storm does not hide a loss, nor confirm it", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m deferred A   | - | self@2m!A
+			+2m deferred A   | - | self@4m
+			+4m absent A     | lost starttls (2m,62m] -STARTTLS`},
+		{"the kind of loss changes", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m absent A     | lost starttls (2m,62m] -STARTTLS
+			+1h rejected A   | - | self@2m
+			+2m rejected A   | changed rejected (64m,124m]
+			+1h advertised A | -
+			+2m advertised A | back rejected (126m,186m] +STARTTLS`},
+		{"two bad looks of two kinds are a loss", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h absent A     | -
+			+2m rejected A   | lost rejected (2m,62m]`},
+		{"a required capability goes", []string{"SIZE"}, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A -SIZE | -
+			+2m advertised A -SIZE | lost capability (2m,62m] -SIZE
+			+1h advertised A | -
+			+2m advertised A | back capability (64m,124m] +SIZE`},
+		{"a required capability is not there at first sight", []string{"SIZE"}, `
+			+0  absent A -SIZE | lost capability (before we looked,0s] -SIZE`},
+		{"a capability required inside TLS is judged there", []string{"REQUIRETLS"}, `
+			+0  advertised A tls+REQUIRETLS | -
+			+2m advertised A tls+REQUIRETLS | -
+			+1h advertised A | -
+			+2m advertised A | -
+			+1h advertised A tls+SIZE | -
+			+2m advertised A tls+SIZE | lost capability (64m,124m] +SIZE (inside TLS) -REQUIRETLS (inside TLS)`},
+		{"capabilities that come and go beside STARTTLS", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A -CHUNKING +SMTPUTF8 AUTH=LOGIN | - | self@2m!A
+			+2m advertised A -CHUNKING +SMTPUTF8 AUTH=LOGIN | changed (2m,62m] -CHUNKING +SMTPUTF8 ~AUTH:>LOGIN
+			+1h advertised A -CHUNKING +SMTPUTF8 AUTH=LOGIN | -`},
+		{"STARTTLS comes to a partner without it, and counts from then on", nil, `
+			+0  absent A     | -
+			+2m absent A     | -
+			+1h advertised A | - | self@2m!A
+			+2m advertised A | changed (2m,62m] +STARTTLS
+			+1h absent A     | -
+			+2m absent A     | lost starttls (64m,124m] -STARTTLS`},
+		{"the order of AUTH is no news", nil, `
+			+0  advertised A AUTH=LOGIN,PLAIN | -
+			+2m advertised A AUTH=LOGIN,PLAIN | -
+			+1h advertised A AUTH=plain,LOGIN | - |
+			+2m advertised A AUTH=PLAIN,LOGIN | - |`},
+		{"servers of a pool that differ beside STARTTLS are told once", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised B SIZE=1 | -
+			+2m advertised A        | changed mixed (2m,64m] ~SIZE:157286400>1 at B A
+			+1h advertised B SIZE=1 | -
+			+2m advertised B SIZE=1 | -
+			+2m advertised A        | -
+			+1h advertised B SIZE=1 | -
+			+2m advertised B SIZE=1 | -
+			+4m advertised B SIZE=1 | -
+			+8m advertised B SIZE=1 | changed (128m,188m] ~SIZE:157286400>1`},
+		{"no handshake, no news of inside TLS", nil, `
+			+0  advertised A tls+SIZE=1 | -
+			+2m advertised A tls+SIZE=1 | -
+			+1h advertised A            | - |
+			+2m advertised A tls+SIZE=2 | -
+			+2m advertised A tls+SIZE=2 | changed (62m,64m] ~SIZE (inside TLS):1>2`},
+	}
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) { playStory(t, s.require, s.looks) })
+	}
+}
+
+func playStory(t *testing.T, require []string, looks string) {
+	t.Helper()
+	var state State
+	now := storyStart
+	for line := range strings.Lines(strings.TrimSpace(looks)) {
+		cols := strings.Split(strings.TrimSpace(line), "|")
+		fields := strings.Fields(cols[0])
+		wait, err := time.ParseDuration(strings.TrimPrefix(fields[0], "+"))
+		if err != nil && fields[0] != "+0" {
+			t.Fatal(err)
+		}
+		now = now.Add(wait)
+		before := mustJSON(t, state)
+		next, tr, wants := state.Observe(parseLook(t, fields[1:]), now, JudgeConfig{Require: require})
+		if after := mustJSON(t, state); before != after {
+			t.Fatalf("%s: the old state changed:\n%s\n%s", line, before, after)
+		}
+		state = throughJSON(t, next)
+		want := strings.TrimSpace(cols[1])
+		got := tell(tr)
+		if !strings.Contains(want, " at ") {
+			got, _, _ = strings.Cut(got, " at ")
+		}
+		if got != want {
+			t.Fatalf("%s\ngot  %s\nwant %s", line, got, want)
+		}
+		if len(cols) > 2 {
+			if got, want := tellWants(wants, now), strings.TrimSpace(cols[2]); got != want {
+				t.Fatalf("%s\ngot wants  %q\nwant wants %q", line, got, want)
+			}
+		}
+	}
+}
+
+func parseLook(t *testing.T, fields []string) Look {
+	t.Helper()
+	var l Look
+	if err := l.Outcome.UnmarshalText([]byte(fields[0])); err != nil {
+		t.Fatal(err)
+	}
+	l.Addr = netip.AddrFrom4([4]byte{192, 0, 2, fields[1][0]})
+	l.Why = "because"
+	plain := parseCaps(eopOffer)
+	l.ControlPlain = nil
+	if l.Outcome == reputation.Absent {
+		delete(plain, "STARTTLS")
+	}
+	for _, f := range fields[2:] {
+		key, value, _ := strings.Cut(f, "=")
+		value = strings.ReplaceAll(value, ",", " ")
+		switch {
+		case key == "addrs":
+			fmt.Sscan(value, &l.Addrs)
+		case key == "control":
+			if err := l.Control.UnmarshalText([]byte(value)); err != nil {
+				t.Fatal(err)
+			}
+		case key == "controlcaps":
+			l.ControlPlain = parseCaps(eopOffer)
+		case strings.HasPrefix(key, "tls+"):
+			if l.TLS == nil {
+				l.TLS = Capabilities{}
+			}
+			l.TLS[key[4:]] = value
+		case key[0] == '-':
+			delete(plain, key[1:])
+		default:
+			plain[strings.TrimPrefix(key, "+")] = value
+		}
+	}
+	switch l.Outcome {
+	case reputation.Advertised, reputation.Absent, reputation.Broken:
+		l.Plain = plain
+	}
+	return l
+}
+
+func parseCaps(text string) Capabilities {
+	c := Capabilities{}
+	for f := range strings.FieldsSeq(text) {
+		k, v, _ := strings.Cut(f, "=")
+		c[k] = v
+	}
+	return c
+}
+
+func tell(tr *Transition) string {
+	if tr == nil {
+		return "-"
+	}
+	words := []string{string(tr.Kind)}
+	if tr.Mixed {
+		words = append(words, "mixed")
+	}
+	if tr.Loss != "" {
+		words = append(words, string(tr.Loss))
+	}
+	after := "before we looked"
+	if !tr.FirstSight {
+		after = since(tr.After)
+	}
+	words = append(words, fmt.Sprintf("(%s,%s]", after, since(tr.By)))
+	var diff []string
+	for _, w := range tr.Went {
+		diff = append(diff, "-"+w)
+	}
+	for _, c := range tr.Came {
+		diff = append(diff, "+"+c)
+	}
+	if tr.Kind == Lost {
+		slices.Sort(diff) // one order, whatever came in
+	}
+	for _, c := range tr.Changed {
+		diff = append(diff, fmt.Sprintf("~%s:%s>%s", c.Keyword, c.Was, c.Now))
+	}
+	words = append(words, diff...)
+	words = append(words, "at")
+	for _, a := range tr.Addrs {
+		words = append(words, string(rune(a.As4()[3])))
+	}
+	return strings.Join(words, " ")
+}
+
+func since(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := t.Sub(storyStart)
+	if d%time.Minute == 0 && d > 0 {
+		return fmt.Sprintf("%dm", d/time.Minute)
+	}
+	return d.String()
+}
+
+func tellWants(wants []Want, now time.Time) string {
+	var words []string
+	for _, w := range wants {
+		wait := w.At.Sub(now)
+		text := fmt.Sprintf("%s@%ds", w.Who, wait/time.Second)
+		if wait%time.Minute == 0 {
+			text = fmt.Sprintf("%s@%dm", w.Who, wait/time.Minute)
+		}
+		text = strings.Replace(text, "@0m", "@0", 1)
+		if w.AvoidAddr.IsValid() {
+			text += "!" + string(rune(w.AvoidAddr.As4()[3]))
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, " ")
+}
+
+// fatal is what *testing.T and *rapid.T share here.
+type fatal interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func mustJSON(t fatal, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// throughJSON plays a restart after every look.
+func throughJSON(t fatal, s State) State {
+	t.Helper()
+	var out State
+	if err := json.Unmarshal([]byte(mustJSON(t, s)), &out); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(s, out, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+		t.Fatalf("the state does not survive JSON: %s", diff)
+	}
+	return out
+}
+
+func TestJudgeAges(t *testing.T) {
+	var s State
+	at := func(m int) time.Time { return storyStart.Add(time.Duration(m) * time.Minute) }
+	s, _, _ = s.Observe(Look{Outcome: reputation.Advertised, Plain: Capabilities{}}, at(0), JudgeConfig{})
+	s, _, _ = s.Observe(Look{Outcome: reputation.Deferred}, at(10), JudgeConfig{})
+	s, _, _ = s.Observe(Look{}, at(20), JudgeConfig{})
+	if !s.LastSure.Equal(at(0)) || !s.LastLook.Equal(at(20)) || s.Failed != 2 {
+		t.Errorf("last sure %v, last look %v, failed %d", s.LastSure, s.LastLook, s.Failed)
+	}
+	late, tr, wants := s.Observe(Look{Outcome: reputation.Rejected}, at(5), JudgeConfig{})
+	if tr != nil || wants != nil || mustJSON(t, late) != mustJSON(t, s) {
+		t.Error("a look from before the last one was not ignored")
+	}
+	s, _, _ = s.Observe(Look{Outcome: reputation.Absent, Plain: Capabilities{}}, at(30), JudgeConfig{})
+	if s.Failed != 0 || !s.LastSure.Equal(at(30)) {
+		t.Errorf("after a sure look: failed %d, last sure %v", s.Failed, s.LastSure)
+	}
+}
+
+func TestJudgeClose(t *testing.T) {
+	lost, _, _ := State{}.Observe(Look{Outcome: reputation.Absent, Plain: Capabilities{}}, storyStart, JudgeConfig{Require: []string{"STARTTLS"}})
+	s, tr := lost.Close(storyStart.Add(time.Hour))
+	if mustJSON(t, s) != "{}" {
+		t.Errorf("after closing: %s", mustJSON(t, s))
+	}
+	if tr == nil || tr.Kind != Unwatched || tr.Loss != LossStartTLS || !tr.By.Equal(storyStart.Add(time.Hour)) {
+		t.Errorf("closing a loss told %+v", tr)
+	}
+	if _, tr := (State{Standing: StandingGood, Mixed: true}).Close(storyStart); tr == nil || tr.Kind != Unwatched {
+		t.Errorf("closing flapping told %+v", tr)
+	}
+	if _, tr := (State{Standing: StandingGood}).Close(storyStart); tr != nil {
+		t.Errorf("closing a good pair told %+v", tr)
+	}
+}
+
+func TestLookOf(t *testing.T) {
+	caps := Capabilities{"SIZE": ""}
+	for outcome := reputation.OutcomeUnknown; outcome <= reputation.Broken; outcome++ {
+		r := Result{Outcome: outcome, Why: "why", Target: Target{MX: "mx.example", Addr: netip.MustParseAddr("192.0.2.1")}, Capabilities: maps.Clone(caps), CapabilitiesTLS: Capabilities{"AUTH": "PLAIN"}}
+		l := LookOf(r, 3)
+		complete := outcome == reputation.Advertised || outcome == reputation.Absent || outcome == reputation.Broken
+		if (l.Plain != nil) != complete || (l.TLS != nil) != complete {
+			t.Errorf("%s: capabilities %v %v", outcome, l.Plain, l.TLS)
+		}
+		if l.Outcome != outcome || l.Addr != r.Target.Addr || l.MX != "mx.example" || l.Why != "why" || l.Addrs != 3 {
+			t.Errorf("%s: %+v", outcome, l)
+		}
+	}
+	if l := LookOf(Result{Outcome: reputation.Absent}, 0); l.Plain == nil {
+		t.Error("a complete reply without keywords counts as no reply")
+	}
+}
+
+func TestConfirmWait(t *testing.T) {
+	cfg := JudgeConfig{ConfirmAfter: 10 * time.Minute}
+	for doublings, want := range []time.Duration{10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, time.Hour} {
+		if got := confirmWait(cfg, doublings); got != want {
+			t.Errorf("%d: %v, want %v", doublings, got, want)
+		}
+	}
+	if got := confirmWait(JudgeConfig{ConfirmAfter: 2 * time.Hour}, 3); got != 2*time.Hour {
+		t.Errorf("longer than an hour: %v", got)
+	}
+	if got := confirmWait(JudgeConfig{}, -1); got != DefaultConfirmAfter {
+		t.Errorf("default: %v", got)
+	}
+}

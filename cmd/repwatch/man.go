@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"repwatch/config"
+)
+
+// man writes what packages and docs/ ship: man pages, completion scripts and the
+// configuration reference. It is hidden: people have no use for it.
+func (a *app) man() *cobra.Command {
+	var pages, completion, reference string
+	c := &cobra.Command{
+		Use:    "generate",
+		Short:  "Write man pages, completion scripts and the configuration reference",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+	}
+	c.Flags().StringVar(&pages, "man", "", "folder for man pages")
+	c.Flags().StringVar(&completion, "completion", "", "folder for completion scripts")
+	c.Flags().StringVar(&reference, "reference", "", "file for the configuration reference")
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		root := cmd.Root()
+		root.DisableAutoGenTag = true
+		if pages != "" {
+			if err := manPages(root, pages); err != nil {
+				return err
+			}
+		}
+		if completion != "" {
+			if err := completions(root, completion); err != nil {
+				return err
+			}
+		}
+		if reference != "" {
+			return writeReference(reference)
+		}
+		return nil
+	}
+	return c
+}
+
+func manPages(root *cobra.Command, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	// A fixed date keeps the pages identical from build to build.
+	date := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "repwatch", Manual: "repwatch manual", Date: &date}, dir)
+}
+
+func completions(root *cobra.Command, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for name, write := range map[string]func(string) error{
+		"repwatch.bash": func(f string) error { return root.GenBashCompletionFileV2(f, true) },
+		"_repwatch":     root.GenZshCompletionFile,
+		"repwatch.fish": func(f string) error { return root.GenFishCompletionFile(f, true) },
+	} {
+		if err := write(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeReference(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fmt.Fprint(f, config.ReferenceHead)
+	if err := config.Reference(f); err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"repwatch/config"
+)
+
+// app is what every command shares: where it reads and writes, and the configuration.
+type app struct {
+	stdin    io.Reader
+	out, err *term
+
+	file string // -c
+}
+
+const defaultConfig = "/etc/repwatch/repwatch.yaml"
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "repwatch",
+		Short: "Tells you why your mail is stuck, before your users do",
+		Long: `repwatch asks DNS blocklists about your sending addresses and reads, from those
+very addresses, what your partners' mail servers offer them. It knows that a
+receiver may withdraw STARTTLS from a listed address, what the misleading
+"451 5.7.3 Must issue a STARTTLS command first" means, and where to delist.
+
+Every command works without a configuration where it can.
+
+Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
+3 less than half could be told.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration file (default "+defaultConfig+" if there)")
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.AddCommand(a.check(), a.probe(), a.explain(), a.lists(), a.configCmd(), a.version(), a.man())
+	return root
+}
+
+// load reads the configuration named by -c, the default one if it is there, or
+// none at all. Warnings go to stderr, once.
+func (a *app) load() (*config.Loaded, error) {
+	path := a.file
+	if path == "" {
+		if _, err := os.Stat(defaultConfig); err == nil {
+			path = defaultConfig
+		}
+	}
+	c, err := config.Load(path, embeddedCatalogue())
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range c.Warnings {
+		a.err.warn("%s", w)
+	}
+	return c, nil
+}
+
+// outputFlag adds -o with the formats a command knows, the first being the default.
+func outputFlag(c *cobra.Command, formats ...string) *string {
+	format := formats[0]
+	c.Flags().VarP(&choice{value: &format, allowed: formats}, "output", "o", "output: "+join(formats))
+	must(c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	return &format
+}
+
+// must stops on mistakes in the program itself, never on input.
+func must(err error) {
+	if err != nil {
+		slog.Error("repwatch: bug", "err", err)
+		panic(err)
+	}
+}

@@ -1,0 +1,71 @@
+package reputation
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Kind says which kind of state a Subject names.
+type Kind string
+
+const (
+	// KindListing is an IP or domain on a list: 203.0.113.7@spamhaus-zen.
+	KindListing Kind = "listing"
+	// KindWire is what a partner offers a sending IP: 203.0.113.7>contoso.com.
+	KindWire Kind = "wire"
+	// KindOwn is our own side: PTR, EHLO name, our MX.
+	KindOwn Kind = "own"
+)
+
+// Subject names one watched state. It is comparable and serves as map key and
+// store key; its text form is the one used on the command line. Exactly one
+// of IP and Domain is set. Target is the list's id or the partner's name.
+type Subject struct {
+	Kind   Kind
+	IP     netip.Addr
+	Domain string
+	Target string
+}
+
+// Who is the watched IP or domain as text.
+func (s Subject) Who() string {
+	if s.IP.IsValid() {
+		return s.IP.String()
+	}
+	return s.Domain
+}
+
+// String is IP@LIST for a listing, IP>PARTNER for the wire, the bare IP or domain otherwise.
+func (s Subject) String() string {
+	switch s.Kind {
+	case KindListing:
+		return s.Who() + "@" + s.Target
+	case KindWire:
+		return s.Who() + ">" + s.Target
+	default:
+		return s.Who()
+	}
+}
+
+// ParsePair reads IP@LIST, DOMAIN@LIST or IP>PARTNER, the inverse of String for
+// those kinds. The IP is unmapped; names are lower-cased.
+func ParsePair(text string) (Subject, error) {
+	sep, kind := "@", KindListing
+	if strings.Contains(text, ">") {
+		sep, kind = ">", KindWire
+	}
+	who, target, ok := strings.Cut(text, sep)
+	if !ok || who == "" || target == "" {
+		return Subject{}, fmt.Errorf("%q is no subject: write IP@LIST or IP>PARTNER", text)
+	}
+	s := Subject{Kind: kind, Target: strings.ToLower(target)}
+	if ip, err := netip.ParseAddr(who); err == nil {
+		s.IP = ip.Unmap()
+	} else if kind == KindWire {
+		return Subject{}, fmt.Errorf("%q is no subject: %q before '>' must be a sending IP", text, who)
+	} else {
+		s.Domain = strings.TrimSuffix(strings.ToLower(who), ".")
+	}
+	return s, nil
+}
