@@ -46,7 +46,8 @@ func readFile(path string) ([]byte, error) {
 
 func (l *Loaded) parse(src, builtin []byte) error {
 	doc, err := strictyaml.Decode(l.File, src, &l.Config)
-	if err != nil {
+	var misread strictyaml.Problems
+	if err != nil && (!errors.As(err, &misread) || doc == nil) {
 		return err
 	}
 	if err := setDefaults(reflect.ValueOf(&l.Config).Elem()); err != nil {
@@ -55,7 +56,16 @@ func (l *Loaded) parse(src, builtin []byte) error {
 	v := &validator{Loaded: l, doc: doc}
 	v.checkAll()
 	v.catalogue(builtin)
-	return v.problems.Err()
+	return append(misread, v.unrelated(misread)...).Err()
+}
+
+// unrelated leaves out problems about values that could not even be read: they would only follow from that.
+func (v *validator) unrelated(misread strictyaml.Problems) strictyaml.Problems {
+	return slices.DeleteFunc(v.problems, func(p strictyaml.Problem) bool {
+		return slices.ContainsFunc(misread, func(m strictyaml.Problem) bool {
+			return p.File == m.File && (strings.HasPrefix(m.Path, p.Path) || strings.HasPrefix(p.Path, m.Path))
+		})
+	})
 }
 
 // setDefaults fills zero fields from their default tags, nested sections

@@ -50,7 +50,6 @@ func clean(text string) string {
 	if strings.Contains(s, "_said:_") { // qmail-send writes spaces as underscores
 		s = strings.NewReplacer("/Giving_up_on", "\n\nGiving up on", "_", " ").Replace(s)
 	}
-	s = listKey.ReplaceAllString(s, "{key}$1")
 	return strings.Map(plain, s)
 }
 

@@ -71,7 +71,7 @@ func TestListByZone(t *testing.T) {
 	var asked []string
 	x := Explainer{ListByZone: func(zone string) (string, bool) {
 		asked = append(asked, zone)
-		return "mine", zone == "bl.example.net"
+		return "mine", zone == "bl.example.net" || zone == "psbl.surriel.com"
 	}}
 	for text, want := range map[string]string{
 		"554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using BL.Example.NET; see there": "mine",
@@ -160,6 +160,7 @@ func TestCaptures(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	for text, want := range map[string]string{
+		"550 5.7.25 192.0.2.1: Access denied, the sending IPv6 address [2001:db8::25] must have a reverse DNS record": "2001:db8::25",
 		"550 5.7.1 [IPv6:2001:DB8::1] refused":                                                             "2001:db8::1",
 		"550 5.7.1 ::ffff:192.0.2.9 refused":                                                               "192.0.2.9",
 		"550 5.7.1 refused (192.0.2.9).":                                                                   "192.0.2.9",

@@ -70,7 +70,7 @@ func needleOf(re *regexp.Regexp) needle {
 	return required(tree.Simplify())
 }
 
-// required is the best set of strings of which a match of re holds one.
+// required is the best set of strings of which a match of re holds one. Simplify has left no x{n,m}.
 func required(re *syntax.Regexp) needle {
 	switch re.Op {
 	case syntax.OpLiteral:
@@ -81,10 +81,6 @@ func required(re *syntax.Regexp) needle {
 		return needle{s}
 	case syntax.OpCapture, syntax.OpPlus:
 		return required(re.Sub[0])
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return required(re.Sub[0])
-		}
 	case syntax.OpConcat:
 		var best needle
 		for _, sub := range re.Sub {

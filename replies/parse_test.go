@@ -65,10 +65,19 @@ func TestParse(t *testing.T) {
 		"size=451 delay=250 S=450 id":       {Text: "size=451 delay=250 S=450 id"},
 		"x (550 No) said: 451 Later":        {Code: 451, Text: "Later"},
 		"a said: 451 4.4.0 b said: 550 No":  {Code: 550, Text: "No"},
-		"said: 550 No (really) (in reply to end of DATA command))": {Code: 550, Text: "No (really)", Phase: PhaseEndOfData},
-		`returned '550 weren't sent'.`:                             {Code: 550, Text: "weren't sent'."},
-		`returned '550 weren't sent', and`:                         {Code: 550, Text: "weren't sent"},
-		`was: "550 the "x" user" .`:                                {Code: 550, Text: `the "x`},
+		"said: 550-5.7.26 one 550-5.7.26 two 550-5.7.26 550 5.7.26 three": {Code: 550, Enhanced: "5.7.26", Text: "one two three"},
+		"said: 550-one 550-two":                                                          {Code: 550, Text: "one two"},
+		"said: 550-5.7.26 like 550 5.1.1 or 554-5.7.26 or 99":                            {Code: 550, Enhanced: "5.7.26", Text: "like 550 5.1.1 or 554-5.7.26 or 99"},
+		"RCPT from a[192.0.2.1]: 550 5.1.1 No; from=<b@c> to=<d@e> proto=ESMTP helo=<a>": {Code: 550, Enhanced: "5.1.1", Text: "No"},
+		"dsn=4.4.1, status=deferred (it broke)":                                          {Enhanced: "4.4.1", Text: "it broke"},
+		"Remote-MTA: dns; 192.0.2.1":                                                     {Text: "Remote-MTA: dns; 192.0.2.1"},
+		"Remote-MTA: dns; MX.example.org.":                                               {Text: "Remote-MTA: dns; MX.example.org.", Host: "mx.example.org"},
+		"421 4.7.0 outer 4.3.2\n421 4.3.2 inner":                                         {Code: 421, Enhanced: "4.7.0", Text: "outer 4.3.2 inner"},
+		"x: 450 later; y: 550 5.1.1 No":                                                    {Code: 550, Enhanced: "5.1.1", Text: "No"},
+		"said: 550 No (really) (in reply to end of DATA command))":                       {Code: 550, Text: "No (really)", Phase: PhaseEndOfData},
+		`returned '550 weren't sent'.`:                                                   {Code: 550, Text: "weren't sent'."},
+		`returned '550 weren't sent', and`:                                               {Code: 550, Text: "weren't sent"},
+		`was: "550 the "x" user" .`:                                                      {Code: 550, Text: `the "x`},
 	} {
 		if got := Parse(in); got != want {
 			t.Errorf("%q\n got %+v\nwant %+v", in, got, want)

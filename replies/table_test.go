@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -164,7 +165,8 @@ func TestNeedle(t *testing.T) {
 		case 2:
 			text = text[:rapid.IntRange(0, len(text)).Draw(t, "cut")]
 		}
-		text = strings.NewReplacer("k", rapid.SampledFrom([]string{"k", "\u212a"}).Draw(t, "kelvin")).Replace(text)
+		text = strings.NewReplacer("k", rapid.SampledFrom([]string{"k", "\u212a"}).Draw(t, "kelvin"),
+			"s", rapid.SampledFrom([]string{"s", "\u017f"}).Draw(t, "long s")).Replace(text)
 		text = tidyText(text)
 		for _, e := range Entries() {
 			if e.pattern != nil && e.pattern.MatchString(text) && !e.needle.in(folded(text)) {
@@ -172,6 +174,19 @@ func TestNeedle(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRequired: a needle is in whatever the pattern matches, and nothing is claimed where nothing can be.
+func TestRequired(t *testing.T) {
+	for pattern, want := range map[string]needle{
+		`blocked using`: {"blocked using"}, `a (blocked|refused) b`: {"blocked", "refused"}, `(blocked)?`: nil, `(blocked)*x`: nil,
+		`(blocked)+`: {"blocked"}, `(blocked ){2}`: {"blocked "}, `(blocked ){0,2}ip`: {"ip"}, `blocked|\d+`: nil, `[a-z]+`: nil,
+		`ip .* address`: {" address"}, `öl`: nil, `x(y|z?)`: nil,
+	} {
+		if diff := cmp.Diff(want, needleOf(regexp.MustCompile(`(?i)`+pattern)), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", pattern, diff)
+		}
+	}
 }
 
 const goodEntry = `

@@ -28,10 +28,11 @@ type call struct {
 	// Of the name asked now; a CNAME that leads on starts a new one.
 	name    string
 	asked   question
-	number  int // of the current try
-	asks    int // queries sent in the current try
-	misses  int // of them answered in another case
-	held    event
+	number  int   // of the current try
+	asks    int   // queries sent in the current try
+	misses  int   // of them answered in another case
+	held    event // an answer in another case, of the name asked now
+	patient bool  // the timer runs for it
 	queries []*try
 	slot    *server // the one a slot is held of
 	denied  []*server
@@ -119,9 +120,9 @@ func (k *call) goTo(name string, chain []string) error {
 
 // ask puts the current name to the servers, one try after the other.
 func (k *call) ask(ctx context.Context) (part, *Error) {
-	k.denied, k.reason, k.number = k.denied[:0], reason{}, 0
+	k.denied, k.reason, k.number, k.held = k.denied[:0], reason{}, 0, event{}
 	defer k.forget()
-	for k.number < k.maxTries && k.left > 0 {
+	for k.number < k.maxTries && k.left > time.Millisecond {
 		k.number++
 		srv := k.choose()
 		if srv == nil {
@@ -161,7 +162,7 @@ func (k *call) try(ctx context.Context, srv *server) (part, step, *Error) {
 		return part{}, abandoned, err
 	}
 	k.total++
-	k.last, k.asks, k.misses = srv, 0, 0
+	k.last, k.asks, k.misses, k.patient = srv, 0, 0, false
 	if err := k.send(srv); err != nil {
 		k.reason.network = err
 		srv.failed()
@@ -239,10 +240,18 @@ func (k *call) forget() {
 // are listened to: a late answer is an answer.
 func (k *call) listen(ctx context.Context, d time.Duration) (part, step, *Error) {
 	k.listenedAt = time.Now()
-	defer func() { k.left, k.spent = k.remaining(), k.asking() }()
+	p, how, err := k.await(ctx, d)
+	k.spent = k.asking()
+	if k.left = k.remaining(); how == timeIsUp {
+		// A late timer of a busy host must not cost the next try its time.
+		k.left += max(0, time.Since(k.listenedAt)-d)
+	}
+	return p, how, err
+}
+
+func (k *call) await(ctx context.Context, d time.Duration) (part, step, *Error) {
 	k.timer.Reset(d)
 	defer k.timer.Stop()
-	k.held = event{}
 	for {
 		select {
 		case e := <-k.events:
@@ -250,9 +259,6 @@ func (k *call) listen(ctx context.Context, d time.Duration) (part, step, *Error)
 				return p, how, nil
 			}
 		case <-k.timer.C:
-			if k.held.try == nil {
-				return part{}, timeIsUp, nil
-			}
 			if p, how := k.release(ctx, d); how != goOn {
 				return p, how, nil
 			}

@@ -58,37 +58,37 @@ func TestFollowsChainsAcrossAnswers(t *testing.T) {
 
 // Each way a server can fail, alone: the failure; beside a good server: no failure.
 func TestFailures(t *testing.T) {
-	for name, c := range map[string]struct {
+	rows := []struct {
+		name string
 		how  lab.DNSBehaviour
 		want Failure
 	}{
-		"silent":            {lab.DNSBehaviour{DropAll: true}, FailTimeout},
-		"servfail":          {lab.DNSBehaviour{Rcode: dns.RcodeServerFailure}, FailServer},
-		"refused":           {lab.DNSBehaviour{Rcode: dns.RcodeRefused}, FailRefused},
-		"refused briefly":   {lab.DNSBehaviour{Rcode: dns.RcodeRefused, NoQuestion: true}, FailRefused},
-		"not implemented":   {lab.DNSBehaviour{Rcode: dns.RcodeNotImplemented}, FailRcode},
-		"format error":      {lab.DNSBehaviour{Rcode: dns.RcodeFormatError}, FailRcode},
-		"wrong ID":          {lab.DNSBehaviour{WrongID: true}, FailMalformed},
-		"wrong question":    {lab.DNSBehaviour{WrongQuestion: true}, FailMalformed},
-		"garbage":           {lab.DNSBehaviour{Garbage: true}, FailMalformed},
-		"lame":              {lab.DNSBehaviour{Referral: true}, FailMalformed},
-		"no question":       {lab.DNSBehaviour{NoQuestion: true}, FailMalformed},
-		"truncated, no TCP": {lab.DNSBehaviour{Truncate: true, NoTCP: true}, FailNetwork},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bad, good := testWorld(t, oneName), testWorld(t, oneName)
-			bad.Zone(".").Set(c.how)
-			_, err := askName(testClient(t, Options{Timeout: 100 * time.Millisecond}, bad))
-			if FailureOf(err) != c.want {
-				t.Errorf("alone: %v, want %s", err, c.want)
-			}
-			a, err := askName(testClient(t, Options{Timeout: 500 * time.Millisecond}, bad, good))
-			if err != nil || len(a.Values) != 1 || a.Server != good.Addr() {
-				t.Errorf("beside a good server: %v, %v", a, err)
-			}
-		})
+		{"silent", lab.DNSBehaviour{DropAll: true}, FailTimeout},
+		{"servfail", lab.DNSBehaviour{Rcode: dns.RcodeServerFailure}, FailServer},
+		{"refused", lab.DNSBehaviour{Rcode: dns.RcodeRefused}, FailRefused},
+		{"refused briefly", lab.DNSBehaviour{Rcode: dns.RcodeRefused, NoQuestion: true}, FailRefused},
+		{"not implemented", lab.DNSBehaviour{Rcode: dns.RcodeNotImplemented}, FailRcode},
+		{"format error", lab.DNSBehaviour{Rcode: dns.RcodeFormatError}, FailRcode},
+		{"wrong ID", lab.DNSBehaviour{WrongID: true}, FailMalformed},
+		{"wrong question", lab.DNSBehaviour{WrongQuestion: true}, FailMalformed},
+		{"garbage", lab.DNSBehaviour{Garbage: true}, FailMalformed},
+		{"lame", lab.DNSBehaviour{Referral: true}, FailMalformed},
+		{"no question", lab.DNSBehaviour{NoQuestion: true}, FailMalformed},
+		{"truncated, no TCP", lab.DNSBehaviour{Truncate: true, NoTCP: true}, FailNetwork},
 	}
+	together(len(rows), func(i int) {
+		c := rows[i]
+		bad, good := testWorld(t, oneName), testWorld(t, oneName)
+		bad.Zone(".").Set(c.how)
+		_, err := askName(testClient(t, Options{Timeout: 100 * time.Millisecond}, bad))
+		if FailureOf(err) != c.want {
+			t.Errorf("%s alone: %v, want %s", c.name, err, c.want)
+		}
+		a, err := A(context.Background(), testClient(t, Options{}, bad, good), Query{Name: "name.example", Budget: 1500 * time.Millisecond})
+		if err != nil || len(a.Values) != 1 || a.Server != good.Addr() {
+			t.Errorf("%s beside a good server: %v, %v", c.name, a, err)
+		}
+	})
 }
 
 func TestUnreachablePort(t *testing.T) {

@@ -35,20 +35,22 @@ func TestInFlightNeverExceedsTheWindow(t *testing.T) {
 
 // A question waits for its slot as long as it takes; its own time runs only while it is asked.
 func TestWaitingForASlotCostsNoTime(t *testing.T) {
-	for name, q := range map[string]Query{"timeout": {}, "budget": {Budget: 500 * time.Millisecond}} {
+	rows := []Query{{}, {Budget: 400 * time.Millisecond}}
+	together(len(rows), func(i int) {
+		q := rows[i]
 		d := testWorld(t, oneName)
-		d.Zone(".").Set(lab.DNSBehaviour{Delay: 100 * time.Millisecond})
-		c := testClient(t, Options{InFlight: 1, MaxInFlight: 1, Timeout: 500 * time.Millisecond, Tries: 1}, d)
+		d.Zone(".").Set(lab.DNSBehaviour{Delay: 80 * time.Millisecond})
+		c := testClient(t, Options{InFlight: 1, MaxInFlight: 1, Timeout: 400 * time.Millisecond, Tries: 1}, d)
 		q.Name = "name.example"
 		together(10, func(int) {
-			if a := mustAnswer(t, c, q); a.Elapsed > 600*time.Millisecond {
-				t.Errorf("%s: a question says it took %v", name, a.Elapsed)
+			if a := mustAnswer(t, c, q); a.Elapsed > 500*time.Millisecond {
+				t.Errorf("%+v says it took %v", q, a.Elapsed)
 			}
 		})
 		if n := d.Zone(".").Stats().Questions; n != 10 {
-			t.Errorf("%s: %d queries for 10 questions", name, n)
+			t.Errorf("%+v: %d queries for 10 questions", q, n)
 		}
-	}
+	})
 }
 
 // A zone that gives nothing but SERVFAIL never proves itself and stays at eight slots.
@@ -71,7 +73,6 @@ func ask(c *Client, zone string, i int) (Answer, error) {
 // One dead list among twenty costs the run one question's time, however many
 // addresses are asked; the others are told at once.
 func TestOneDeadZoneCostsOneQuestionsTime(t *testing.T) {
-	t.Parallel()
 	const zones, addresses, timeout, tries = 20, 48, 700 * time.Millisecond, 3
 	d := testWorld(t, "")
 	for z := range zones {
@@ -81,6 +82,7 @@ func TestOneDeadZoneCostsOneQuestionsTime(t *testing.T) {
 	dead.Set(lab.DNSBehaviour{DropAll: true})
 	c := testClient(t, Options{Timeout: timeout, Tries: tries}, d)
 	var broken, timeouts, wrong atomic.Int32
+	var opened atomic.Int64 // when the fourth question failed
 	began := time.Now()
 	together(zones*addresses, func(n int) {
 		zone := fmt.Sprintf("list%d", n%zones)
@@ -89,27 +91,33 @@ func TestOneDeadZoneCostsOneQuestionsTime(t *testing.T) {
 		case zone != "list7" && err != nil:
 			t.Errorf("%s: %v", zone, err)
 		case zone == "list7" && FailureOf(err) == FailTimeout:
-			timeouts.Add(1)
+			if timeouts.Add(1) == 4 {
+				opened.Store(int64(time.Since(began)))
+			}
 		case zone == "list7" && FailureOf(err) == FailZoneBroken:
 			broken.Add(1)
 		case zone == "list7":
 			wrong.Add(1)
 		}
 	})
-	took := time.Since(began)
-	if limit := tries*timeout + timeout; took > limit {
-		t.Errorf("the run took %v: more than one question's time", took)
+	if after := time.Since(began) - time.Duration(opened.Load()); after > timeout {
+		t.Errorf("the run went on for %v after the dead list was given up", after)
 	}
 	if timeouts.Load() < 4 || timeouts.Load() > 8 || broken.Load() != addresses-timeouts.Load() {
 		t.Errorf("%d timed out, %d failed at once, %d otherwise", timeouts.Load(), broken.Load(), wrong.Load())
 	}
-	if n := dead.Stats().Questions; n > 8*tries+3 { // three slots go on before the fourth failure opens the breaker
+	if n := dead.Stats().Questions; n > 8*tries+8 { // slots go on to others before the fourth failure opens the breaker
 		t.Errorf("the dead list was asked %d times", n)
 	}
 	if s := c.ZoneState("list7"); !s.Open || s.RetryIn <= 0 {
 		t.Errorf("state %+v", s)
 	}
-	if s := c.Servers()[0]; s.Window < 64 {
+	others := 0
+	for z := range zones {
+		others += d.Zone(fmt.Sprintf("list%d.example", z)).Stats().Answered
+	}
+	// On a host so busy that other lists had to be asked twice, their losses count.
+	if s := c.Servers()[0]; s.Window < 64 && others == (zones-1)*addresses {
 		t.Errorf("the server is blamed: %+v", s)
 	}
 }

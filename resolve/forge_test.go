@@ -14,16 +14,17 @@ import (
 // An attacker who guesses everything but one thing is not believed.
 func TestForgedAnswersAreNotBelieved(t *testing.T) {
 	for _, wrong := range []lab.DNSWrong{lab.WrongID, lab.WrongSource, lab.WrongCase, lab.WrongQuestion, lab.WrongType} {
-		t.Run(string(wrong), func(t *testing.T) {
-			t.Parallel()
-			d := testWorld(t, oneName)
-			d.Zone(".").Set(lab.DNSBehaviour{Forge: []lab.DNSForgery{{Wrong: wrong, Times: 5, With: rrs(t, ". 60 IN A 192.0.2.66")}}})
-			c := testClient(t, Options{}, d)
-			together(200, func(int) { mustAnswer(t, c, Query{Name: "name.example"}) })
-			if s := c.Servers()[0]; !s.KeepsCase || s.Down {
-				t.Errorf("forgeries changed what we think of the server: %+v", s)
+		d := testWorld(t, oneName)
+		d.Zone(".").Set(lab.DNSBehaviour{Forge: []lab.DNSForgery{{Wrong: wrong, Times: 5, With: rrs(t, ". 60 IN A 192.0.2.66")}}})
+		c := testClient(t, Options{}, d)
+		together(200, func(int) {
+			if a, err := askName(c); err != nil || len(a.Values) != 1 || a.Values[0].String() != "192.0.2.1" {
+				t.Errorf("wrong %s: %v, %v", wrong, a.Values, err)
 			}
 		})
+		if s := c.Servers()[0]; !s.KeepsCase || s.Down {
+			t.Errorf("wrong %s: forgeries changed what we think of the server: %+v", wrong, s)
+		}
 	}
 }
 

@@ -40,35 +40,49 @@ func (k *call) current(t *try) bool { return t.number == k.number }
 
 // spelled judges an answer in another case: believed where the server is known
 // for it, ignored where it can only be forged. Otherwise the question is asked
-// again; when all queries fared so, the last answer is held for a while.
+// again; when all queries fared so, the last answer may count after a while.
 func (k *call) spelled(ctx context.Context, t *try, msg []byte, d time.Duration) (part, step) {
 	keeps, loses := t.srv.spelling()
 	if loses {
 		return k.weigh(ctx, t, msg, d)
 	}
 	k.reason.odd = errSpelling
-	if keeps || !k.current(t) {
+	if keeps {
+		return part{}, goOn
+	}
+	k.held = event{try: t, msg: msg}
+	if !k.current(t) {
 		return part{}, goOn
 	}
 	if k.misses++; k.misses < caseMisses {
 		return part{}, k.askAgain(t)
 	}
-	k.held = event{try: t, msg: msg}
+	k.patient = true
 	k.timer.Reset(min(casePatience, k.remaining()))
 	return part{}, goOn
 }
 
-// release judges the answer held when no true one came. d is the time of the try.
+// release judges, when the timer fires, the answer held: no true one came
+// instead, or other questions found out meanwhile. d is the time of the try.
 func (k *call) release(ctx context.Context, d time.Duration) (part, step) {
+	if k.held.try == nil {
+		return part{}, timeIsUp
+	}
+	patient := k.patient
+	k.patient = false
 	h := k.held
-	k.held = event{}
-	if h.try.srv.losesCase() {
+	_, believe := h.try.srv.spelling()
+	if believe || patient && h.try.srv.losesCase() {
+		k.held = event{}
 		if p, how := k.weigh(ctx, h.try, h.msg, d); how != goOn {
 			return p, how
 		}
 	}
-	k.timer.Reset(max(0, d-time.Since(k.listenedAt)))
-	return part{}, goOn
+	if patient {
+		k.timer.Reset(max(0, d-time.Since(k.listenedAt)))
+		return part{}, goOn
+	}
+	return part{}, timeIsUp
 }
 
 // askAgain repeats the question within the same try.

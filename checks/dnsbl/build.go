@@ -233,7 +233,7 @@ func (b *builder) points() {
 	if t == nil {
 		return
 	}
-	b.l.Test = Test{None: t.None, Stated: len(t.Listed) > 0, NoRandom: t.NoRandom}
+	b.l.Test = Test{None: t.None, Stated: len(t.Listed) > 0, NoClean: t.Clean != nil && len(t.Clean) == 0, NoRandom: t.NoRandom}
 	switch {
 	case t.None && len(t.Listed) > 0:
 		b.problem("keep one of them", "none says that there is no test point, listed names one", "test", "none")

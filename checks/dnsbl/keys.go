@@ -62,7 +62,7 @@ func (l *List) Unusable() string {
 func (l *List) Refused() string {
 	switch {
 	case l.Retired != "":
-		return "retired " + l.Retired
+		return "retired: " + l.Retired
 	case l.Refuse != "":
 		return "not asked: " + l.Refuse
 	}

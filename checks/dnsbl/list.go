@@ -115,6 +115,8 @@ type Test struct {
 	Listed []Point
 	Clean  []Point
 
+	// NoClean: even the standard clean point is listed (Hostkarma, bogon lists).
+	NoClean bool
 	// NoRandom exempts the list from the random 127.x.y.z probe (bogon lists list all of 127/8).
 	NoRandom bool
 }

@@ -93,13 +93,13 @@ func (l *List) TestPoints() (listed, clean []Point, stated bool) {
 	default:
 		defaults("::ffff:127.0.0.2", "::ffff:127.0.0.1")
 	}
-	if l.Test.None || stated && len(clean) == 0 && !l.Test.NoRandom {
+	if l.Test.None || stated && len(clean) == 0 && !l.Test.NoClean {
 		clean = l.defaultClean()
 	}
 	return listed, clean, stated
 }
 
-// defaultClean is what must not be listed on any list: 127.0.0.1, unless the list documents that code's meaning as an entry.
+// defaultClean is what RFC 5782 §5 lets no list hold.
 func (l *List) defaultClean() []Point {
 	switch {
 	case l.takesDomains():

@@ -221,6 +221,22 @@ func TestJudgeStories(t *testing.T) {
 			+2m advertised A | changed (2m,62m] +STARTTLS
 			+1h absent A     | -
 			+2m absent A     | lost starttls (64m,124m] -STARTTLS`},
+		{"STARTTLS goes while another loss waits for its second look", []string{"SIZE"}, `
+			+0  absent A           | -
+			+2m absent A           | -
+			+1h advertised A -SIZE | -
+			+1m absent A control=advertised | lost starttls (2m,62m] -STARTTLS`},
+		{"a required capability was there in the one look before", []string{"SIZE"}, `
+			+0  advertised A   | -
+			+1h absent A -SIZE | lost capability (0s,60m] -SIZE`},
+		{"only so many sets are kept while none agree", nil, `
+			+0  advertised A +V | - | self@2m
+			+2m advertised A +W | - | self@4m
+			+2m advertised A +X | - | self@8m
+			+2m advertised A +Y | - | self@16m
+			+2m advertised A +Z | - | self@16m
+			+2m advertised A +V | - | self@16m
+			+2m advertised A +Y | - |`},
 		{"the order of AUTH is no news", nil, `
 			+0  advertised A AUTH=LOGIN,PLAIN | -
 			+2m advertised A AUTH=LOGIN,PLAIN | -
@@ -446,6 +462,22 @@ func TestJudgeAges(t *testing.T) {
 	s, _, _ = s.Observe(Look{Outcome: reputation.Absent, Plain: Capabilities{}}, at(30), JudgeConfig{})
 	if s.Failed != 0 || !s.LastSure.Equal(at(30)) {
 		t.Errorf("after a sure look: failed %d, last sure %v", s.Failed, s.LastSure)
+	}
+}
+
+// Two futures of one state do not share memory.
+func TestJudgeBranches(t *testing.T) {
+	look := func(extra string) Look {
+		return Look{Outcome: reputation.Advertised, Plain: Capabilities{"STARTTLS": "", extra: ""}}
+	}
+	var s State
+	for _, extra := range []string{"A", "B", "C"} {
+		s, _, _ = s.Observe(look(extra), storyStart, JudgeConfig{})
+	}
+	one, _, _ := s.Observe(look("D"), storyStart, JudgeConfig{})
+	two, _, _ := s.Observe(look("E"), storyStart, JudgeConfig{})
+	if !one.Learned[3].has("D") || !two.Learned[3].has("E") {
+		t.Errorf("%v and %v", one.Learned[3], two.Learned[3])
 	}
 }
 

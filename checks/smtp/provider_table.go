@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"repwatch/internal/strictyaml"
 )
 
 //go:embed providers.yaml
@@ -49,7 +49,7 @@ func parseProviders(src []byte) (*providerIndex, error) {
 	var file struct {
 		Providers []providerEntry `yaml:"providers"`
 	}
-	if err := yaml.UnmarshalWithOptions(src, &file, yaml.Strict()); err != nil {
+	if _, err := strictyaml.Decode("providers.yaml", src, &file); err != nil {
 		return nil, err
 	}
 	t := &providerIndex{exact: map[string]int{}, below: map[string]int{}}

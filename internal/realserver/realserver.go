@@ -41,7 +41,7 @@ var needs = map[string][]string{
 
 // Require skips the test, loudly, unless every tool is there: rbldnsd, unbound,
 // nsd, postfix, exim4, swaks, openssl. Where CI is set it fails instead: a suite
-// that quietly tests less is no suite.
+// that quietly tests less is no suite. With -short it skips in any case.
 func Require(t testing.TB, tools ...string) {
 	t.Helper()
 	var missing []string
@@ -54,6 +54,9 @@ func Require(t testing.TB, tools ...string) {
 	}
 	if len(missing) > 0 {
 		notRun(t, "needs real "+strings.Join(missing, ", ")+"; run scripts/test-deps")
+	}
+	if testing.Short() {
+		t.Skip("NOT RUN: -short leaves real servers out")
 	}
 }
 

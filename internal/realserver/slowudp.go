@@ -184,9 +184,8 @@ func (s *Slow) deliver() {
 			if !s.wait(time.Until(l.at)) {
 				return
 			}
-			if _, err := s.client.WriteToUDPAddrPort(l.msg, l.to); err == nil {
-				s.answered.Add(1)
-			}
+			s.answered.Add(1) // before it can be seen: counts never lag behind
+			_, _ = s.client.WriteToUDPAddrPort(l.msg, l.to)
 		}
 	}
 }
