@@ -86,7 +86,7 @@ func CheckOf(s *dnsbl.Sweep, trouble *dnsbl.Trouble, own []Own) Check {
 
 func checkResult(r dnsbl.Result) CheckResult {
 	out := CheckResult{Subject: r.Subject.Who(), List: r.List.ID, ListName: r.List.Name, Verdict: r.Reading.Verdict,
-		Codes: []string{}, Meaning: []string{}, Reason: r.Reason, Why: r.Reading.Why, Score: r.Reading.Score,
+		Codes: []string{}, Meaning: []string{}, Reason: printable(r.Reason), Why: r.Reading.Why, Score: r.Reading.Score,
 		TTL: int(r.Reading.TTL / time.Second)}
 	for _, c := range r.Reading.Codes {
 		out.Codes = append(out.Codes, c.String())

@@ -42,7 +42,7 @@ type ExplainMatch struct {
 // ExplainOf builds the document.
 func ExplainOf(e replies.Explanation) Explain {
 	doc := Explain{Schema: Schema("explain"), Duration: string(e.Duration), Matches: []ExplainMatch{},
-		Reply: ExplainedReply{Code: e.Reply.Code, Enhanced: e.Reply.Enhanced, Text: e.Reply.Text,
+		Reply: ExplainedReply{Code: e.Reply.Code, Enhanced: e.Reply.Enhanced, Text: printable(e.Reply.Text),
 			Phase: string(e.Reply.Phase), Host: e.Reply.Host, IP: addr(e.Reply.IP)}}
 	for _, m := range e.Matches {
 		doc.Matches = append(doc.Matches, ExplainMatch{ID: m.ID, Class: string(m.Class), Meaning: m.Meaning, Next: m.Next,

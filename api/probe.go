@@ -225,7 +225,7 @@ func replyOf(r *smtp.Reply, explain func(string) replies.Explanation) *Reply {
 	if r == nil {
 		return nil
 	}
-	text := strings.Join(r.Lines, "\n")
+	text := printable(strings.Join(r.Lines, "\n"))
 	out := &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: text}
 	if r.Code >= 400 {
 		best := explain(strconv.Itoa(r.Code) + " " + strings.Join(r.Lines, " ")).Matches

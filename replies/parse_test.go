@@ -73,7 +73,7 @@ func TestParse(t *testing.T) {
 		"Remote-MTA: dns; 192.0.2.1":                                                     {Text: "Remote-MTA: dns; 192.0.2.1"},
 		"Remote-MTA: dns; MX.example.org.":                                               {Text: "Remote-MTA: dns; MX.example.org.", Host: "mx.example.org"},
 		"421 4.7.0 outer 4.3.2\n421 4.3.2 inner":                                         {Code: 421, Enhanced: "4.7.0", Text: "outer 4.3.2 inner"},
-		"x: 450 later; y: 550 5.1.1 No":                                                    {Code: 550, Enhanced: "5.1.1", Text: "No"},
+		"x: 450 later; y: 550 5.1.1 No":                                                  {Code: 550, Enhanced: "5.1.1", Text: "No"},
 		"said: 550 No (really) (in reply to end of DATA command))":                       {Code: 550, Text: "No (really)", Phase: PhaseEndOfData},
 		`returned '550 weren't sent'.`:                                                   {Code: 550, Text: "weren't sent'."},
 		`returned '550 weren't sent', and`:                                               {Code: 550, Text: "weren't sent"},

@@ -253,3 +253,20 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestListsAreInTheCatalogue: an id that the catalogue does not know would link a reply to nothing.
+func TestListsAreInTheCatalogue(t *testing.T) {
+	catalogue, err := os.ReadFile("../blocklists.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:- )?\{?id: *([\w-]+)`).FindAllStringSubmatch(string(catalogue), -1) {
+		known[m[1]] = true
+	}
+	for _, e := range Entries() {
+		if e.List != "" && !known[e.List] {
+			t.Errorf("%s: list %s is not in blocklists.yaml", e.ID, e.List)
+		}
+	}
+}

@@ -67,9 +67,9 @@ type zone struct {
 }
 
 // admit is breaker.admit; broken tells an admitted question when to give up.
-// The trial has none: it decides itself.
-func (z *zone) admit(now time.Time) (ok, trial bool, broken <-chan struct{}, retryIn time.Duration) {
-	if z == nil {
+// The trial has none: it decides itself; nor has a question that insists.
+func (z *zone) admit(now time.Time, insist bool) (ok, trial bool, broken <-chan struct{}, retryIn time.Duration) {
+	if z == nil || insist {
 		return true, false, nil, 0
 	}
 	z.mu.Lock()

@@ -118,7 +118,7 @@ func (c *Client) Lookup(ctx context.Context, q Query) (Answer, error) {
 	}
 	k.servers = c.order(servers, q)
 	k.zone = c.zone(q)
-	ok, trial, broken, retryIn := k.zone.admit(time.Now())
+	ok, trial, broken, retryIn := k.zone.admit(time.Now(), q.Insist)
 	if !ok {
 		e := k.error(FailZoneBroken, nil)
 		e.RetryIn = retryIn

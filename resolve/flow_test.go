@@ -164,6 +164,32 @@ func TestBreakerLetsOneQuestionTryAgain(t *testing.T) {
 	}
 }
 
+// A question that insists is asked while the breaker is open, and its answer closes it.
+func TestInsistingQuestionFindsOutWhetherTheZoneIsBack(t *testing.T) {
+	d := testWorld(t, "")
+	z := d.Blocklist("list.example").Zone()
+	z.Set(lab.DNSBehaviour{DropAll: true})
+	c := testClient(t, Options{Timeout: 20 * time.Millisecond, Tries: 1}, d)
+	for i := range 5 {
+		_, _ = ask(c, "list", i)
+	}
+	if !c.ZoneState("list").Open {
+		t.Fatal("the breaker did not open")
+	}
+	insist := Query{Name: "1.0.0.127.list.example", Zone: "list", Insist: true}
+	if _, err := A(t.Context(), c, insist); FailureOf(err) != FailTimeout {
+		t.Errorf("still dead: %v, want asked and timed out", err)
+	}
+	z.Set(lab.DNSBehaviour{})
+	insist.Budget = 10 * time.Second
+	if _, err := A(t.Context(), c, insist); err != nil {
+		t.Errorf("back again: %v", err)
+	}
+	if c.ZoneState("list").Open {
+		t.Error("an answer left the breaker open")
+	}
+}
+
 // A breaker belongs to a zone and its servers: another feed of the same list is asked.
 func TestBreakerIsPerServerSet(t *testing.T) {
 	d, feed := testWorld(t, ""), testWorld(t, "")

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"repwatch/internal/lab"
 )
 
@@ -94,15 +96,16 @@ func TestSocketHolds256(t *testing.T) {
 // Sockets are replaced now and then; what waits on an old one is still answered.
 func TestSocketsAreReplaced(t *testing.T) {
 	d := testWorld(t, oneName)
-	d.Zone(".").Set(lab.DNSBehaviour{Delay: 200 * time.Millisecond})
+	arrived := make(chan struct{}, 100)
+	d.Zone(".").Set(lab.DNSBehaviour{Delay: 200 * time.Millisecond, Rewrite: func(*dns.Msg) { arrived <- struct{}{} }})
 	c := testClient(t, Options{}, d)
 	s := c.own[0]
 	var waiting sync.WaitGroup
 	for range 8 {
 		waiting.Go(func() { mustAnswer(t, c, Query{Name: "name.example"}) })
 	}
-	for d.Zone(".").Stats().Questions < 8 {
-		time.Sleep(time.Millisecond)
+	for range 8 {
+		<-arrived
 	}
 	s.mu.Lock()
 	old := append([]*sock(nil), s.socks...)

@@ -30,6 +30,10 @@ type Query struct {
 	// Servers to ask instead of the client's own (a list with its own feed).
 	Servers []netip.AddrPort
 
+	// Insist asks even while the zone's breaker is open, and is not given up when
+	// it opens: for the few questions that find out whether a list is back.
+	Insist bool
+
 	// Budget, if positive, bounds the whole question with all its tries;
 	// tries are then spread evenly over it. Without it each try may take
 	// Options.Timeout and a question takes at most Tries times that.

@@ -3,7 +3,6 @@ package dnsbl
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -80,13 +79,13 @@ func (e *Engine) Condition(l *List) Condition {
 	return s.cond
 }
 
-// ask puts one question to a list at its pace. budget 0 allows every try its full time.
-func (e *Engine) ask(ctx context.Context, l *List, name string, qtype uint16, budget time.Duration) (resolve.Answer, error) {
+// ask puts one question to a list at its pace.
+func (e *Engine) ask(ctx context.Context, l *List, q resolve.Query) (resolve.Answer, error) {
 	g := e.of(l).gate
 	if err := g.enter(ctx, time.Now()); err != nil {
 		return resolve.Answer{}, err
 	}
-	q := resolve.Query{Name: name, Type: qtype, Zone: l.ID, Budget: budget}
+	q.Zone = l.ID
 	if l.Resolver.IsValid() {
 		q.Servers = []netip.AddrPort{l.Resolver}
 	}
@@ -98,25 +97,13 @@ func (e *Engine) ask(ctx context.Context, l *List, name string, qtype uint16, bu
 }
 
 // askA asks for an address record and reads it as the list means it.
-func (e *Engine) askA(ctx context.Context, l *List, name string, budget time.Duration) (resolve.Answer, Reading, error) {
-	a, err := e.ask(ctx, l, name, dns.TypeA, budget)
+func (e *Engine) askA(ctx context.Context, l *List, q resolve.Query) (resolve.Answer, Reading, error) {
+	q.Type = dns.TypeA
+	a, err := e.ask(ctx, l, q)
 	if err != nil {
 		return a, Reading{Why: err.Error()}, err
 	}
-	return a, l.Read(addresses(a), a.TTL), nil
-}
-
-func addresses(a resolve.Answer) []netip.Addr {
-	var out []netip.Addr
-	for _, rr := range a.Records {
-		if r, ok := rr.(*dns.A); ok {
-			if ip, ok := netip.AddrFromSlice(r.A.To4()); ok {
-				out = append(out, ip)
-			}
-		}
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
+	return a, l.Read(resolve.Addrs(a), a.TTL), nil
 }
 
 // Backoff is the wait before a suspended list is tried again, after n failed

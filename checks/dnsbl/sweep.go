@@ -207,7 +207,7 @@ func (j *job) one(ctx context.Context, p Point, cond Condition) Result {
 		r.Reading.Why = err.Error()
 		return r
 	}
-	_, r.Reading, err = j.e.askA(ctx, j.list, name, 0)
+	_, r.Reading, err = j.e.askA(ctx, j.list, resolve.Query{Name: name})
 	if err == nil && r.Reading.Broken {
 		j.fail(CauseRefusal, r.Reading.Why)
 	}
@@ -277,7 +277,7 @@ func (j *job) reason(ctx context.Context, p Point) string {
 	if err != nil {
 		return ""
 	}
-	a, err := j.e.ask(ctx, j.list, name, dns.TypeTXT, 0)
+	a, err := j.e.ask(ctx, j.list, resolve.Query{Name: name, Type: dns.TypeTXT})
 	if err != nil {
 		return ""
 	}

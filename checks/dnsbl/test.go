@@ -73,7 +73,7 @@ func (e *Engine) askAll(ctx context.Context, l *List, probes []probe, budget tim
 		p := &probes[i]
 		wg.Go(func() {
 			if p.err == nil {
-				p.answer, p.read, p.err = e.askA(ctx, l, p.name, budget)
+				p.answer, p.read, p.err = e.askA(ctx, l, resolve.Query{Name: p.name, Budget: budget, Insist: true})
 			}
 		})
 	}

@@ -1,3 +1,8 @@
+// Old Exchange servers still sign their key exchange with SHA-1 (TLS 1.2). Real
+// senders take it, so a probe that calls such a server broken would be wrong.
+//
+//go:debug tlssha1=1
+
 // Command repwatch tells the people who run outbound mail why their mail is
 // stuck, before their users do. See README.md and docs/design.md.
 package main

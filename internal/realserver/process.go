@@ -153,6 +153,18 @@ func (p *process) said() string {
 	return b.String()
 }
 
+// AwaitLog returns when the server has logged text. Servers log behind their
+// answers: what a client was told may not be in the log yet.
+func (p *process) AwaitLog(t testing.TB, text string) {
+	t.Helper()
+	p.mustUntil(t, "waiting for the log", func() error {
+		if !strings.Contains(p.said(), text) {
+			return fmt.Errorf("no %q in it", text)
+		}
+		return nil
+	})
+}
+
 // until asks again and again until ask returns nil; it gives up when the server
 // has ended or at the deadline, with what it was last told.
 func (p *process) until(ask func() error) error {

@@ -75,6 +75,14 @@ func TestSlowDelaysAndKeepsQuestionsApart(t *testing.T) {
 		}
 		all.Wait()
 	}
+	// Alone, so that a busy machine's own delay is not taken for the line's.
+	const long = 150 * time.Millisecond
+	lone := SlowUDP(t, s.upstream, long, 0)
+	begun := time.Now()
+	ask(t, "tcp", lone.Addr(), "lone.test.", 10*time.Second)
+	if took := time.Since(begun); took < long {
+		t.Errorf("tcp: took %v, less than %v", took, long)
+	}
 	if asked, answered, lost := s.Counts(); asked != 50 || answered != 50 || lost != 0 {
 		t.Errorf("counts %d, %d, %d; want 50, 50, 0", asked, answered, lost)
 	}
@@ -136,5 +144,28 @@ func TestSlowOutlivesADeadUpstream(t *testing.T) {
 	}
 	if asked, _, _ := s.Counts(); asked != 3 {
 		t.Errorf("asked %d times, want 3", asked)
+	}
+}
+
+func TestSlowEndsWithConversationsOpen(t *testing.T) {
+	upstream := echoDNS(t)
+	var conn net.Conn
+	t.Run("inner", func(t *testing.T) {
+		s := SlowUDP(t, upstream, time.Hour, 0) // an answer is on its way, too
+		var err error
+		if conn, err = net.Dial("tcp", s.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		c := dns.Conn{Conn: conn}
+		if err := c.WriteMsg(new(dns.Msg).SetQuestion("n.test.", dns.TypeTXT)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	defer conn.Close()
+	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the relay has ended, but its conversation goes on: %d bytes, %v", n, err)
 	}
 }

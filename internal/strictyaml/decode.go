@@ -77,7 +77,8 @@ func (dec *decoder) value(n ast.Node, v reflect.Value, path []any) {
 	dec.depth++
 	defer func() { dec.depth-- }()
 	if dec.depth > maxDepth {
-		dec.fail(n, path, "an alias may lead back to itself", "nested deeper than %d levels", maxDepth)
+		dec.fail(n, nil, "an alias may lead back to itself", "nested deeper than %d levels", maxDepth)
+		dec.aliased = maxAliased // a circle has more such places than anyone wants to read
 		return
 	}
 	switch x := n.(type) {

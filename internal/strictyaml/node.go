@@ -15,7 +15,8 @@ type pair struct {
 }
 
 // pairs lists a mapping's entries in the order of the file. Entries merged in
-// by << come last and only where the mapping itself has no such key.
+// by << come last and only where the mapping itself has no such key. Where << is
+// nested too deep it stays a key like any other, and an unknown one.
 func (d *Document) pairs(n ast.Node) []pair { return d.pairsDepth(n, 0) }
 
 func (d *Document) pairsDepth(n ast.Node, depth int) []pair {
@@ -47,7 +48,7 @@ func (d *Document) pairsDepth(n ast.Node, depth int) []pair {
 func (d *Document) mergedPairs(n ast.Node, depth int) (out []pair) {
 	n = d.resolve(n)
 	if seq, ok := n.(*ast.SequenceNode); ok {
-		for _, v := range seq.Values[:min(len(seq.Values), maxMerges)] {
+		for _, v := range seq.Values[:min(len(seq.Values), maxMerged)] {
 			out = append(out, d.pairsDepth(d.resolve(v), depth)...)
 		}
 		return out

@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,7 +19,8 @@ const (
 	maxFile     = 8 << 20 // bytes
 	maxDepth    = 64      // levels of nesting, aliases followed
 	maxAliased  = 100_000 // values that come in through aliases
-	maxMerges   = 8       // << within <<, and mappings in the list behind one
+	maxMerges   = 3       // << within <<
+	maxMerged   = 8       // mappings in the list behind one <<
 	maxProblems = 200     // told at once
 )
 
@@ -32,6 +34,7 @@ func parse(file string, src []byte) (d *Document, ps Problems) {
 		}
 		ps = append(ps, p)
 	}
+	src = bytes.TrimPrefix(src, []byte("\ufeff")) // some editors begin UTF-8 with a byte order mark
 	if len(src) > maxFile {
 		fail(nil, "", "the file is larger than %d MiB", maxFile>>20)
 		return d, ps

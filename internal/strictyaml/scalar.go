@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 func (dec *decoder) scalar(n ast.Node, v reflect.Value, path []any) {
@@ -94,6 +96,7 @@ func numberHint(n ast.Node) string {
 
 // integer reads a whole number; 1e6 and 2.0 are whole too.
 func integer(n ast.Node) (int64, bool) {
+	n = exponent(n)
 	switch v := n.(type) {
 	case *ast.IntegerNode:
 		switch i := v.Value.(type) {
@@ -111,6 +114,7 @@ func integer(n ast.Node) (int64, bool) {
 }
 
 func number(n ast.Node) (float64, bool) {
+	n = exponent(n)
 	switch v := n.(type) {
 	case *ast.IntegerNode:
 		switch i := v.Value.(type) {
@@ -124,3 +128,19 @@ func number(n ast.Node) (float64, bool) {
 	}
 	return 0, false
 }
+
+// exponent makes a number of a plain 1e6, which is one in YAML 1.2 (core schema,
+// §10.3.2) but text to the library.
+func exponent(n ast.Node) ast.Node {
+	s, ok := n.(*ast.StringNode)
+	if !ok || s.Token == nil || s.Token.Type != token.StringType || !exponentForm.MatchString(s.Value) {
+		return n
+	}
+	f, err := strconv.ParseFloat(s.Value, 64)
+	if err != nil {
+		return n
+	}
+	return &ast.FloatNode{BaseNode: s.BaseNode, Token: s.Token, Value: f}
+}
+
+var exponentForm = regexp.MustCompile(`^[-+]?[0-9]+[eE][-+]?[0-9]+$`)

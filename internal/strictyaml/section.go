@@ -83,13 +83,17 @@ func someOf(names []string) string {
 }
 
 // Nearest is the candidate that word is most likely a slip of; empty if none is
-// near: a third of the letters may differ, - and _ are alike, case does not count.
+// near: two letters, or a third of them, may differ (one in words of up to
+// three); - and _ are alike, case does not count.
 func Nearest(word string, candidates []string) string {
 	if len(word) > 64 {
 		return ""
 	}
 	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
-	best, distance := "", max(1, len(word)/3)+1
+	best, distance := "", max(2, len(word)/3)+1
+	if len(word) < 4 {
+		distance = 2
+	}
 	for _, c := range candidates {
 		if d := levenshtein.Distance(plain(word), plain(c), nil); d < distance {
 			best, distance = c, d
