@@ -58,6 +58,7 @@ func TestFollowsChainsAcrossAnswers(t *testing.T) {
 
 // Each way a server can fail, alone: the failure; beside a good server: no failure.
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	rows := []struct {
 		name string
 		how  lab.DNSBehaviour
@@ -92,6 +93,7 @@ func TestFailures(t *testing.T) {
 }
 
 func TestUnreachablePort(t *testing.T) {
+	t.Parallel()
 	gone, good := testWorld(t, oneName), testWorld(t, oneName)
 	gone.Close()
 	_, err := askName(testClient(t, Options{}, gone))
@@ -165,6 +167,7 @@ func TestIDsAndPortsAreSpread(t *testing.T) {
 
 // An answer to an earlier try counts, even from another server.
 func TestLateAnswersCount(t *testing.T) {
+	t.Parallel()
 	slow, dead := testWorld(t, oneName), testWorld(t, oneName)
 	slow.Zone(".").Set(lab.DNSBehaviour{Delay: 300 * time.Millisecond})
 	dead.Zone(".").Set(lab.DNSBehaviour{DropAll: true})
@@ -193,6 +196,7 @@ func TestTruncatedGoesToTCP(t *testing.T) {
 }
 
 func TestTCPKeepsTheBudget(t *testing.T) {
+	t.Parallel()
 	d := testWorld(t, oneName)
 	d.Zone(".").Set(lab.DNSBehaviour{Truncate: true, Rewrite: func(m *dns.Msg) {
 		if !m.Truncated {
@@ -229,6 +233,7 @@ func TestServersThatDislikeEDNS(t *testing.T) {
 
 // Budget bounds the question with all its tries, which share it evenly.
 func TestBudget(t *testing.T) {
+	t.Parallel()
 	d := testWorld(t, oneName)
 	d.Zone(".").Set(lab.DNSBehaviour{DropAll: true})
 	c := testClient(t, Options{Timeout: time.Hour}, d)
@@ -251,6 +256,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestTimeoutIsPerTry(t *testing.T) {
+	t.Parallel()
 	d := testWorld(t, oneName)
 	d.Zone(".").Set(lab.DNSBehaviour{DropAll: true})
 	_, err := askName(testClient(t, Options{Timeout: 100 * time.Millisecond}, d))

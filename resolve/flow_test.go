@@ -35,6 +35,7 @@ func TestInFlightNeverExceedsTheWindow(t *testing.T) {
 
 // A question waits for its slot as long as it takes; its own time runs only while it is asked.
 func TestWaitingForASlotCostsNoTime(t *testing.T) {
+	t.Parallel()
 	rows := []Query{{}, {Budget: 400 * time.Millisecond}}
 	together(len(rows), func(i int) {
 		q := rows[i]
@@ -73,6 +74,7 @@ func ask(c *Client, zone string, i int) (Answer, error) {
 // One dead list among twenty costs the run one question's time, however many
 // addresses are asked; the others are told at once.
 func TestOneDeadZoneCostsOneQuestionsTime(t *testing.T) {
+	t.Parallel()
 	const zones, addresses, timeout, tries = 20, 48, 700 * time.Millisecond, 3
 	d := testWorld(t, "")
 	for z := range zones {
@@ -210,6 +212,7 @@ func TestBreakerIsPerServerSet(t *testing.T) {
 
 // SERVFAIL that comes late is a dead zone seen through a resolver; a quick one holds nobody up.
 func TestSlowServfailOpensTheBreaker(t *testing.T) {
+	t.Parallel()
 	for _, delay := range []time.Duration{0, 40 * time.Millisecond} {
 		d := testWorld(t, "")
 		d.Zone(".").Set(lab.DNSBehaviour{Rcode: dns.RcodeServerFailure, Delay: delay})

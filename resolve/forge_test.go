@@ -32,6 +32,7 @@ func TestForgedAnswersAreNotBelieved(t *testing.T) {
 
 // Right in all but case, against a server known to keep case: nothing but a timeout comes of it.
 func TestForgedCaseAgainstASilentServer(t *testing.T) {
+	t.Parallel()
 	d := testWorld(t, oneName)
 	c := testClient(t, Options{Timeout: 50 * time.Millisecond}, d)
 	for range 3 { // one echo in mixed case is enough; the name may come out all lower case

@@ -16,6 +16,7 @@ import (
 
 // At 2 % loss three tries leave 1 in 125,000 unanswered: with these seeds none.
 func TestTwoPercentLossLeavesNoUnknown(t *testing.T) {
+	t.Parallel()
 	d := lab.TestDNS(t, lab.DNSOptions{Records: oneName, Seed: 1})
 	d.Zone(".").Set(lab.DNSBehaviour{Loss: 0.02})
 	c := testClient(t, Options{Timeout: 500 * time.Millisecond}, d)
@@ -28,6 +29,7 @@ func TestTwoPercentLossLeavesNoUnknown(t *testing.T) {
 // Whatever the names, their case, the loss up to 20 % and the delays: an answer
 // is the right one, and a question is unanswered only if every one of its tries was lost.
 func TestNeverAWrongAnswer(t *testing.T) {
+	t.Parallel()
 	together(8, func(i int) { neverAWrongAnswer(t, uint64(i)) })
 }
 

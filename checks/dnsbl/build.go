@@ -61,6 +61,8 @@ func (b *builder) identity() {
 		b.problem("a domain such as zen.example.org", fmt.Sprintf("%q is no zone", b.e.Zone), "zone")
 	case strings.Count(b.l.Zone, keyMark) > 1:
 		b.problem("write it once", "{key} stands in the zone more than once", "zone")
+	case strings.Contains(b.l.Zone, keyMark) && !slices.Contains(strings.Split(b.l.Zone, "."), keyMark):
+		b.problem("write it like \"{key}.zen.example.org\"", "{key} is part of a label: a key is a label of its own", "zone")
 	case strings.Contains(b.l.Zone, keyMark) && b.e.Access.Key == "":
 		b.problem("name the key: access: {key: example}; its value goes into blocklists.keys", "{key} in the zone needs access.key", "zone")
 	case b.e.Access.Key != "" && !strings.Contains(b.l.Zone, keyMark):
@@ -155,6 +157,9 @@ func (b *builder) codes() {
 		if i := slices.IndexFunc(b.l.Codes, func(c Code) bool { return c.octets() == o }); i >= 0 {
 			b.problem("keep one of them", fmt.Sprintf("%s says the same code as another key", p.Key), "codes", strictyaml.Key(p.Key))
 		}
+		if refusalNet.holds(o) {
+			b.problem("move it to refusals", fmt.Sprintf("%s can be no listing: 127.255.255.0/24 is a refusal on every list", p.Key), "codes", strictyaml.Key(p.Key))
+		}
 		b.l.Codes = append(b.l.Codes, Code{Lo: o.lo, Hi: o.hi, Meaning: b.meaning(p.Value, "codes", p.Key)})
 	}
 }
@@ -204,6 +209,14 @@ func (b *builder) refusals() {
 				b.problem("a code either lists or refuses", fmt.Sprintf("%s is a refusal and a code (%s)", p.Key, c.Text), "refusals", strictyaml.Key(p.Key))
 			}
 		}
+		for _, x := range b.l.Bits {
+			if o.width() == 1 && low24(o.lo) == x.Mask {
+				b.problem("a code either lists or refuses", fmt.Sprintf("%s is a refusal and a bit (%s)", p.Key, x.Text), "refusals", strictyaml.Key(p.Key))
+			}
+		}
+		if p.Value == "" {
+			b.problem("a few words such as \"asked through a public resolver\"", "a refusal needs a reason", "refusals", p.Key)
+		}
 		b.l.Refusals = append(b.l.Refusals, Refusal{Lo: o.lo, Hi: o.hi, Why: p.Value})
 	}
 }
@@ -214,6 +227,11 @@ func (b *builder) score() {
 			b.problem("write kind: score", "bad_below, bad_above and score_octet belong to a score list")
 		}
 		return
+	}
+	for key, limit := range map[string]*int{"bad_below": b.e.BadBelow, "bad_above": b.e.BadAbove} {
+		if limit != nil && (*limit < 0 || *limit > 255) {
+			b.problem("an octet holds 0 to 255", fmt.Sprintf("%d is no score that an answer can carry", *limit), key)
+		}
 	}
 	b.l.Score = &Score{Octet: 4, BadBelow: b.e.BadBelow, BadAbove: b.e.BadAbove}
 	if (b.e.BadBelow == nil) == (b.e.BadAbove == nil) {

@@ -2,6 +2,7 @@ package dnsbl
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -60,6 +61,12 @@ func (c *Catalogue) Add(entries []Entry, doc *strictyaml.Document, at ...any) er
 			problems = append(problems, doc.Problem(append(path, "zone"), fmt.Sprintf("to change that list, give this one its id: %s", other.ID),
 				fmt.Sprintf("the zone %s is that of the list %s", l.Zone, other.ID)))
 			continue
+		}
+		for j, z := range l.Also {
+			if other, ok := zones[strings.ToLower(z)]; ok {
+				problems = append(problems, doc.Problem(append(path, "also", j), "a name belongs to one list", fmt.Sprintf("the zone %s is named by the list %s too", z, other.ID)))
+			}
+			zones[strings.ToLower(z)] = l
 		}
 		zones[l.Zone] = l
 		c.put(l)
@@ -125,9 +132,21 @@ func (c *Catalogue) Find(name string) (*List, error) {
 		return nil, fmt.Errorf("there is no list %q\n  hint: %s", name, c.near(name))
 	}
 	if why := l.Refused(); why != "" {
-		return nil, fmt.Errorf("%s (%s) is %s\n  hint: %s", l.ID, l.Zone, why, "repwatch lists shows what can be asked")
+		return nil, fmt.Errorf("%s (%s) is %s\n  hint: %s", l.ID, l.Zone, why, c.successor(l))
 	}
 	return l, nil
+}
+
+var useInstead = regexp.MustCompile(`\b[Uu]se ([a-z0-9-]+)`)
+
+// successor says what to ask instead of a list that may not be asked.
+func (c *Catalogue) successor(l *List) string {
+	if m := useInstead.FindStringSubmatch(l.Retired + " " + l.Refuse); m != nil {
+		if next, ok := c.byID[m[1]]; ok {
+			return fmt.Sprintf("ask %s (%s) instead", next.ID, next.Name)
+		}
+	}
+	return "repwatch lists shows what can be asked"
 }
 
 func (c *Catalogue) near(name string) string {

@@ -82,6 +82,12 @@ func (o octets) has(a [4]byte) bool {
 	return true
 }
 
+// refusalNet is 127.255.255.0/24, whose codes refuse on every list that uses them.
+var refusalNet = octets{lo: [4]byte{127, 255, 255, 0}, hi: [4]byte{127, 255, 255, 255}}
+
+// holds reports that p lies wholly inside o.
+func (o octets) holds(p octets) bool { return o.has(p.lo) && o.has(p.hi) }
+
 func (o octets) overlaps(p octets) bool {
 	for i := range o.lo {
 		if o.hi[i] < p.lo[i] || p.hi[i] < o.lo[i] {

@@ -43,15 +43,21 @@ func (l *List) expand(keys map[string]string) {
 	switch {
 	case !strings.Contains(l.Zone, keyMark):
 		l.Expanded = strings.ToLower(l.Zone)
-	case keys[l.Access.Key] != "":
+	case CheckKey(keys[l.Access.Key]) == nil:
 		l.Expanded = strings.ToLower(strings.ReplaceAll(l.Zone, keyMark, keys[l.Access.Key]))
 	default:
-		l.Expanded = ""
+		l.Expanded, l.keyTrouble = "", ""
+		if key := keys[l.Access.Key]; key != "" {
+			l.keyTrouble = CheckKey(key).Error()
+		}
 	}
 }
 
 // Unusable says in words why the list cannot be asked now although it may be; empty if it can.
 func (l *List) Unusable() string {
+	if l.Expanded == "" && l.keyTrouble != "" {
+		return fmt.Sprintf("its access key (blocklists.keys.%s) %s", l.Access.Key, l.keyTrouble)
+	}
 	if l.Expanded == "" {
 		return fmt.Sprintf("needs an access key: set blocklists.keys.%s", l.Access.Key)
 	}

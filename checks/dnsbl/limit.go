@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,12 +79,34 @@ func (g *gate) heard(a resolve.Answer) {
 	g.mu.Unlock()
 }
 
-// Limits of a list: questions a second and a day; 0 is no limit.
+// Limits of a list: questions a second and a day; 0 is no limit. Published
+// limits hold. Unpublished ones are assumed only where there is an operator to be
+// polite to: not for a feed on this host, nor for a name that nobody can own.
 func (l *List) Limits() (perSecond float64, perDay int) {
 	if l.Resolver.IsValid() && isLocal(l.Resolver.Addr()) {
 		return 0, 0
 	}
-	return l.Access.Limits()
+	perSecond, perDay = l.Access.Limits()
+	if reserved(l.Zone) {
+		if l.Access.PerSecond == nil {
+			perSecond = 0
+		}
+		if l.Access.PerDay == nil {
+			perDay = 0
+		}
+	}
+	return perSecond, perDay
+}
+
+// reserved are names that the public DNS never delegates (RFC 2606, RFC 6761,
+// RFC 6762, RFC 8375, and ICANN's .internal): such a zone is served by its user.
+func reserved(zone string) bool {
+	for _, name := range []string{"test", "example", "invalid", "localhost", "local", "internal", "home.arpa", "example.com", "example.net", "example.org"} {
+		if strings.HasSuffix(zone, "."+name) {
+			return true
+		}
+	}
+	return false
 }
 
 func isLocal(ip netip.Addr) bool { return ip.Unmap().IsLoopback() }

@@ -52,6 +52,8 @@ type List struct {
 	// Expanded is the zone with its key filled in: a secret where Zone holds {key}
 	// (rule of truth 8). Empty while the key is missing.
 	Expanded string
+
+	keyTrouble string // why the key that was given cannot be used
 }
 
 // Kind is what a list takes and how its answers are meant.

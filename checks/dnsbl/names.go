@@ -56,7 +56,28 @@ func (l *List) QueryName(p Point) (string, error) {
 	if p.IP.IsValid() {
 		return reverse(p.IP) + "." + l.Expanded, nil
 	}
-	return strings.ToLower(strings.TrimSuffix(p.Domain, ".")) + "." + l.Expanded, nil
+	name, err := aLabels(p.Domain)
+	if err != nil {
+		return "", err
+	}
+	return name + "." + l.Expanded, nil
+}
+
+// aLabels is a domain in lower case and A-labels (RFC 5890 §2.3.2.1), without the
+// final dot. Names in ASCII stay as they are: test points such as _DNSBL_.test
+// are no host names, yet names in DNS.
+func aLabels(domain string) (string, error) {
+	name := strings.ToLower(strings.TrimSuffix(domain, "."))
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }) {
+		var err error
+		if name, err = idna.Lookup.ToASCII(name); err != nil {
+			return "", fmt.Errorf("%q is no domain: %w", domain, err)
+		}
+	}
+	if !validZone(name) || allDigits(name) {
+		return "", fmt.Errorf("%q is no domain: %w", domain, ErrNotTaken)
+	}
+	return name, nil
 }
 
 // reverse writes octets (RFC 5782 §2.1) or nibbles (§2.4) last first, with dots between.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"repwatch/reputation"
@@ -66,10 +65,10 @@ func (l *List) impossible(a netip.Addr) string {
 		}
 	}
 	switch {
-	case b[1] == 255 && b[2] == 255: // 127.255.255.0/24 is a refusal wherever it is used
+	case refusalNet.has(b):
 		return fmt.Sprintf("it refused to answer: %s (codes in 127.255.255.0/24 are refusals; usually the resolver is a public one, or asks too much)", a)
-	case b == [4]byte{127, 0, 0, 1} && !l.documents(b):
-		return "it answered 127.0.0.1, which it does not document: a broken zone or a refusal, never a listing"
+	case low24(b) <= 1 && !l.documents(b): // 127.0.0.1, or below it 127.0.0.0
+		return fmt.Sprintf("it answered %s, which it does not document: a broken zone or a refusal, never a listing", a)
 	}
 	return ""
 }
@@ -77,6 +76,9 @@ func (l *List) impossible(a netip.Addr) string {
 func (l *List) documents(a [4]byte) bool {
 	if slices.ContainsFunc(l.Codes, func(c Code) bool { return c.octets().has(a) }) {
 		return true
+	}
+	if l.Score != nil && len(l.Codes) == 0 {
+		return true // every value is one
 	}
 	return slices.ContainsFunc(l.Bits, func(b Bit) bool { return low24(a)&b.Mask == b.Mask })
 }
@@ -134,8 +136,14 @@ func (l *List) scored(a [4]byte, m Meaning) Meaning {
 		return m
 	}
 	v := int(a[l.Score.Octet-1])
-	m.Text = strings.TrimSpace(fmt.Sprintf("%s %d", m.Text, v))
-	bad := l.Score.BadBelow != nil && v < *l.Score.BadBelow || l.Score.BadAbove != nil && v > *l.Score.BadAbove
+	limit, bad := "", false
+	if below := l.Score.BadBelow; below != nil {
+		limit, bad = fmt.Sprintf("below %d", *below), v < *below
+	}
+	if above := l.Score.BadAbove; above != nil {
+		limit, bad = fmt.Sprintf("above %d", *above), v > *above
+	}
+	m.Text = fmt.Sprintf("%s (%d; bad is %s)", m.Text, v, limit)
 	switch {
 	case bad:
 		m.Class, m.Impact = reputation.ClassBad, max(l.Impact, reputation.Low)

@@ -100,23 +100,21 @@ func (e *Engine) runJobs(ctx context.Context, jobs []*job, tick func(int)) {
 	working.Add(len(jobs))
 	for _, j := range jobs {
 		waiting.Go(func() {
-			heard := j.start(ctx)
-			if !heard {
-				silent.Add(1)
-			} else {
+			if j.start(ctx) {
 				j.ask(ctx, tick)
-			}
-			working.Done()
-			if heard {
+				working.Done()
 				return
 			}
+			silent.Add(1)
+			working.Done()
 			j.tryAgainWhile(busy, ctx, tick)
-			if !j.asked && silent.Load()*2 > int64(len(jobs)) && e.Test(ctx, j.list, 0).Health != HealthSuspended {
-				j.ask(ctx, tick)
+			if j.asked {
+				return
 			}
-			if !j.asked {
-				j.giveUp(tick)
+			if silent.Load()*2 > int64(len(jobs)) {
+				e.Test(ctx, j.list, 0)
 			}
+			j.ask(ctx, tick)
 		})
 	}
 	working.Wait()

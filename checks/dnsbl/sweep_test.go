@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -160,9 +161,9 @@ func TestHitsAreBelievedOnlyAfterTheTestPointsAnswerAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lists := mustLists(t, entry("l", stated))
 		w := newWorld()
-		asked := 0
+		var asked atomic.Int32
 		w.set("l.example", func(label string) ([]string, resolve.Failure) {
-			if asked++; asked <= 4 { // the first test passes: two points, a random address, a random label
+			if asked.Add(1) <= 4 { // the first test passes: two points, a random address, a random label
 				return listing(nil)(label)
 			}
 			return everyAddress(label)
@@ -324,6 +325,12 @@ func TestIntervalStretchesToTheBudget(t *testing.T) {
 	if got := l.Interval(1024, 15*time.Minute); got < 2*time.Hour || got > 3*time.Hour {
 		t.Errorf("1,024 addresses: %s, want about 2 h 45 min (1,030 of 9,000 questions)", got)
 	}
+	if perSecond, perDay := mustLists(t, "id: l, zone: bl.spamtrap.net")[0].Limits(); perSecond != 5 || perDay != 10000 {
+		t.Errorf("nothing published: %v/s and %d a day, want 5 and 10,000", perSecond, perDay)
+	}
+	if perSecond, perDay := mustLists(t, "id: l, zone: bl.example")[0].Limits(); perSecond != 0 || perDay != 0 {
+		t.Errorf("a reserved name: %v/s and %d a day, want no limit", perSecond, perDay)
+	}
 	local := mustLists(t, `id: l, zone: l.example, resolver: "127.0.0.1:5300"`)[0]
 	if got := local.Interval(65536, time.Minute); got != time.Minute {
 		t.Errorf("a feed on this host: %s, want no limit", got)
@@ -368,10 +375,9 @@ func TestSlowResolverGetsAPatientSecondTry(t *testing.T) {
 		for i := range 4 {
 			id := fmt.Sprintf("l%d", i)
 			entries = append(entries, entry(id, stated))
-			first := 4
+			var asked atomic.Int32
 			w.set(id+".example", func(label string) ([]string, resolve.Failure) {
-				if first > 0 { // the first test comes too early
-					first--
+				if asked.Add(1) <= 4 { // the first test comes too early
 					return nil, resolve.FailTimeout
 				}
 				return listing(nil)(label)

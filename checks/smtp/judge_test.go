@@ -237,6 +237,64 @@ func TestJudgeStories(t *testing.T) {
 			+2m advertised A +Z | - | self@16m
 			+2m advertised A +V | - | self@16m
 			+2m advertised A +Y | - |`},
+		{"two looks at once confirm no change of capabilities", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A -DSN | -
+			+5s advertised A -DSN | -
+			+2m advertised A -DSN | changed (2m,62m] -DSN`},
+		{"two looks at once confirm no other kind of loss", nil, `
+			+0  absent A control=advertised | lost starttls (before we looked,0s] -STARTTLS
+			+1h rejected A | -
+			+5s rejected A | -
+			+2m rejected A | changed rejected (0s,60m]`},
+		{"two different changes do not confirm each other", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A -DSN      | -
+			+2m advertised A -CHUNKING | -
+			+2m advertised A -CHUNKING | -
+			+2m advertised A -CHUNKING | changed (62m,64m] -CHUNKING`},
+		{"looks alike make up for a change that did not last", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A -DSN | -
+			+2m advertised A      | changed mixed (2m,64m] -DSN
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A | -
+			+1h advertised A -DSN | -
+			+2m advertised A -DSN | changed (544m,604m] -DSN`},
+		{"inside TLS is learned when it is first seen", nil, `
+			+0  advertised A | -
+			+2m advertised A | -
+			+1h advertised A tls+SIZE=1 | - |
+			+1h advertised A tls+SIZE=2 | -
+			+2m advertised A tls+SIZE=2 | changed (62m,122m] ~SIZE (inside TLS):1>2`},
+		{"what goes and comes on both sides of TLS is told once", nil, `
+			+0  advertised A tls+DSN tls+SIZE=157286400 | -
+			+2m advertised A tls+DSN tls+SIZE=157286400 | -
+			+1h advertised A -DSN +NEW SIZE=1 tls+NEW tls+SIZE=1 | -
+			+2m advertised A -DSN +NEW SIZE=1 tls+NEW tls+SIZE=1 | changed (2m,62m] -DSN +NEW ~SIZE:157286400>1`},
+		{"inside TLS is remembered while TLS is away", nil, `
+			+0  advertised A tls+SIZE=1 | -
+			+2m advertised A tls+SIZE=1 | -
+			+1h absent A | -
+			+2m absent A | lost starttls (2m,62m] -STARTTLS
+			+1h advertised A tls+SIZE=2 | -
+			+2m advertised A tls+SIZE=2 | back starttls (64m,124m] +STARTTLS ~SIZE (inside TLS):1>2`},
+		{"a good look between two bad ones of another kind", nil, `
+			+0  absent A control=advertised | lost starttls (before we looked,0s] -STARTTLS
+			+1h rejected A   | -
+			+2m advertised A | -
+			+2m rejected A   | flapping starttls (60m,64m]
+			+2m rejected A   | -
+			+2m rejected A   | changed rejected (64m,66m]`},
 		{"the order of AUTH is no news", nil, `
 			+0  advertised A AUTH=LOGIN,PLAIN | -
 			+2m advertised A AUTH=LOGIN,PLAIN | -

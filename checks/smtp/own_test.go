@@ -53,7 +53,8 @@ func TestCheckOwn(t *testing.T) {
 			ptr-forward clear
 			ehlo-forward clear
 			ehlo-ptr clear`, reputation.Clear},
-		{"case and final dot do not matter", v4, "MX1.Example.com.", good, `
+		{"case and final dot do not matter", v4, "MX1.Example.com.", good + `
+			7.24.9.5.in-addr.arpa. 60 PTR MX1.EXAMPLE.COM.`, `
 			ehlo-name clear
 			ptr clear
 			ptr-forward clear
@@ -305,7 +306,9 @@ func TestJudgeOwnMX(t *testing.T) {
 		{"rejects", func(r *Result) {
 			r.Outcome, r.TLS, r.Reply = reputation.Rejected, nil, &Reply{Code: 554, Lines: []string{"go away"}}
 		}, "mx-reach bad high\nmx-wire clear", "554 go away"},
-		{"broken", func(r *Result) { r.Outcome, r.TLS = reputation.Broken, &TLS{Handshake: "alert"} },
+		{"broken", func(r *Result) {
+			r.Outcome, r.TLS = reputation.Broken, &TLS{Handshake: "alert", Version: "TLS 1.0", Name: "no certificate", Chain: "no certificate"}
+		},
 			"mx-starttls bad critical\nmx-wire clear", "no handshake succeeds"},
 		{"not reached", func(r *Result) { r.Outcome, r.TLS, r.Why = reputation.OutcomeUnknown, nil, "timeout while connecting" },
 			"mx-reach unknown", "timeout while connecting"},

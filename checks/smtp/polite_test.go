@@ -105,9 +105,13 @@ func TestGateSpacing(t *testing.T) {
 		before := time.Now()
 		mustAcquire(t, g, near)(fine)
 		mustAcquire(t, g, near)(tooMany)
-		mustAcquire(t, g, near)(fine)
+		mustAcquire(t, g, near)(tooMany)
 		if time.Since(before) != 0 {
 			t.Error("loopback is spaced")
+		}
+		mustAcquire(t, g, visit("google", "a"))(fine)
+		if took, want := time.Since(before), 31500*time.Millisecond; took != want {
+			t.Errorf("after loopback the next waits %v, want %v", took, want)
 		}
 	})
 }
@@ -253,6 +257,20 @@ func TestGateRemembers(t *testing.T) {
 			t.Error("the cap forgot the sessions of before")
 		}
 	})
+}
+
+func TestLaneBackoffJitter(t *testing.T) {
+	cfg := GateConfig{Spacing: 30 * time.Second, Jitter: 0.5}
+	var l Lane
+	var waits []time.Duration
+	for range 8 {
+		l = l.Close(storyStart, tooMany, cfg, 0.5)
+		waits = append(waits, l.NotBefore.Sub(storyStart).Round(time.Second))
+	}
+	want := []time.Duration{75 * time.Second, 150 * time.Second, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, time.Hour, time.Hour}
+	if diff := cmp.Diff(want, waits); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // Whatever happens: no more than the cap in any 24 hours, no sooner than the

@@ -18,12 +18,10 @@ import (
 
 // event is one line of test2json's output.
 type event struct {
-	Action      string
-	Package     string
-	Test        string
-	Output      string
-	ImportPath  string // of a build event
-	FailedBuild string
+	Action  string
+	Package string
+	Test    string
+	Output  string
 }
 
 type key struct{ pkg, test string }
@@ -79,8 +77,6 @@ func (s *summary) line(raw []byte) {
 		s.output(k, e.Output)
 	case "build-output":
 		fmt.Fprint(s.out, e.Output)
-	case "build-fail":
-		s.failed = true
 	case "pass":
 		delete(s.said, k)
 	case "skip":
