@@ -41,7 +41,8 @@ type CheckResult struct {
 	Reason    string             `json:"reason"`
 	Why       string             `json:"why"`
 	DelistURL string             `json:"delist_url"`
-	TTL       int                `json:"ttl"`
+	TTL       int                `json:"ttl"` // seconds
+	Age       int                `json:"age"` // seconds the answer may have lain in a cache
 	Score     *int               `json:"score,omitempty"`
 	ListName  string             `json:"-"` // for tables
 }
@@ -87,7 +88,7 @@ func CheckOf(s *dnsbl.Sweep, trouble *dnsbl.Trouble, own []Own) Check {
 func checkResult(r dnsbl.Result) CheckResult {
 	out := CheckResult{Subject: r.Subject.Who(), List: r.List.ID, ListName: r.List.Name, Verdict: r.Reading.Verdict,
 		Codes: []string{}, Meaning: []string{}, Reason: printable(r.Reason), Why: r.Reading.Why, Score: r.Reading.Score,
-		TTL: int(r.Reading.TTL / time.Second)}
+		TTL: int(r.Reading.TTL / time.Second), Age: int(r.Reading.Age / time.Second)}
 	for _, c := range r.Reading.Codes {
 		out.Codes = append(out.Codes, c.String())
 	}

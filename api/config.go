@@ -75,7 +75,7 @@ func (doc *Config) sessions(cfg *config.Loaded, now time.Time) {
 	every := cfg.Schedule.Partners.Every(now)
 	var partners []smtp.PlannedPartner
 	for _, p := range cfg.Partners {
-		planned := smtp.PlannedPartner{Name: p.Name(), From: p.From}
+		planned := smtp.PlannedPartner{Name: p.Name(), From: p.Sources()}
 		if p.Provider != "auto" {
 			planned.Provider = p.Provider
 		}
@@ -87,7 +87,7 @@ func (doc *Config) sessions(cfg *config.Loaded, now time.Time) {
 			ips = append(ips, smtp.PlannedIP{IP: a.IP, Pool: a.Pool})
 		}
 	}
-	for _, l := range smtp.SessionsPerDay(partners, ips, float64(24*time.Hour)/float64(every), *cfg.Probes.Canaries, *cfg.Probes.PerProviderDay) {
+	for _, l := range smtp.SessionsPerDay(partners, ips, float64(24*time.Hour)/float64(every), cfg.Probes.Canaries, cfg.Probes.PerProviderDay) {
 		doc.SessionsPerDay += int(l.Sessions)
 		real := time.Duration(float64(every) * l.Stretch).Round(time.Minute)
 		doc.Providers = append(doc.Providers, ProviderLoad{Provider: l.Provider, Partners: l.Partners, Sessions: int(l.Sessions),

@@ -10,9 +10,11 @@ import (
 	"net/netip"
 
 	"repwatch/checks/dnsbl"
+	"repwatch/internal/strictyaml"
 )
 
-// Config is the whole file. Zero values are filled with defaults by Load.
+// Config is the whole file. Load fills what the file leaves out from the default
+// tags; what it says, zero included, stands.
 type Config struct {
 	SendingIPs  []SendingIP   `yaml:"sending_ips" doc:"The addresses your mail leaves from. Everything repwatch says is about one of them."`
 	Domains     []string      `yaml:"domains" doc:"Your sender domains, asked at domain lists."`
@@ -34,28 +36,37 @@ type Config struct {
 
 // SendingIP is one address, or a range of them.
 type SendingIP struct {
-	IP    netip.Addr   `yaml:"ip" doc:"The public address. Either this or range."`
-	Range netip.Prefix `yaml:"range" doc:"A prefix, all of whose addresses send. Either this or ip."`
-	Name  string       `yaml:"name" doc:"The EHLO name mail leaves with. In a range {n} counts its addresses from 1. Default: the address's PTR, else an address literal."`
-	Bind  netip.Addr   `yaml:"bind" doc:"Local source address, where NAT makes it differ from ip. Default: ip itself when this host has it, else the system's choice."`
-	Via   Proxy        `yaml:"via" doc:"SOCKS5 proxy on the sending host to leave through: socks5://host:port."`
-	Pool  string       `yaml:"pool" doc:"Name of the pool the address belongs to." default:"main"`
-	Owner string       `yaml:"owner" doc:"Who is mentioned when this address is in trouble."`
-	Tags  []string     `yaml:"tags" doc:"Free words to filter by."`
-	State State        `yaml:"state" doc:"active, warming (listings count, quiet alerts) or standby (asked at lists, never probed from)." default:"active"`
+	IP    IP       `yaml:"ip" doc:"The public address. Either this or range."`
+	Range Prefix   `yaml:"range" doc:"A prefix, all of whose addresses send. Either this or ip."`
+	Name  string   `yaml:"name" doc:"The EHLO name mail leaves with. In a range {n} counts its addresses from 1. Default: the address's PTR, else an address literal."`
+	Bind  IP       `yaml:"bind" doc:"Local source address, where NAT makes it differ from ip. Default: ip itself when this host has it, else the system's choice."`
+	Via   Proxy    `yaml:"via" doc:"SOCKS5 proxy on the sending host to leave through: socks5://host:port."`
+	Pool  string   `yaml:"pool" doc:"Name of the pool the address belongs to." default:"main"`
+	Owner string   `yaml:"owner" doc:"Who is mentioned when this address is in trouble."`
+	Tags  []string `yaml:"tags" doc:"Free words to filter by."`
+	State State    `yaml:"state" doc:"While warming, listings count but alerts are quiet; standby is asked at lists, never probed from." default:"active"`
 }
 
 // Partner is a domain whose MX matters, or a host used as next hop without MX lookup.
 type Partner struct {
-	Domain   string       `yaml:"domain" doc:"A domain; its MX are looked up. Either this or host."`
-	Host     string       `yaml:"host" doc:"A next hop without MX lookup: a name or an address. Either this or domain."`
-	Port     uint16       `yaml:"port" doc:"Port to connect to." default:"25"`
-	Require  []string     `yaml:"require" doc:"Capabilities that must be there, such as STARTTLS: missing at first sight is a loss at once."`
-	Provider string       `yaml:"provider" doc:"Who runs the MX: auto recognises it from the names, or an id from the provider table." default:"auto"`
-	RCPT     string       `yaml:"rcpt" doc:"An address that consents to being asked with RCPT TO. Nothing is ever sent to it."`
-	From     []netip.Addr `yaml:"from" doc:"Only probe from these sending addresses. Default: all, or canaries where they are many."`
+	Domain   string   `yaml:"domain" doc:"A domain; its MX are looked up. Either this or host."`
+	Host     string   `yaml:"host" doc:"A next hop without MX lookup: a name or an address. Either this or domain."`
+	Port     Port     `yaml:"port" doc:"Port to connect to." default:"25"`
+	Require  []string `yaml:"require" doc:"Capabilities that must be there, such as STARTTLS: missing at first sight is a loss at once."`
+	Provider string   `yaml:"provider" doc:"Who runs the MX: auto recognises it from the names, or an id from the provider table." default:"auto"`
+	RCPT     string   `yaml:"rcpt" doc:"An address that consents to being asked with RCPT TO. Nothing is ever sent to it."`
+	From     []IP     `yaml:"from" doc:"Only probe from these sending addresses. Default: all, or canaries where they are many."`
 
 	Own bool `yaml:"-"` // our own MX, from own_mx
+}
+
+// Sources are the sending addresses it is probed from; none means all.
+func (p Partner) Sources() []netip.Addr {
+	out := make([]netip.Addr, len(p.From))
+	for i, ip := range p.From {
+		out[i] = ip.Addr
+	}
+	return out
 }
 
 // Name is the partner as people call it.
@@ -68,10 +79,10 @@ func (p Partner) Name() string {
 
 // Control is a vantage with a clean reputation.
 type Control struct {
-	Name   string     `yaml:"name" doc:"What to call it."`
-	Bind   netip.Addr `yaml:"bind" doc:"Local source address with a clean reputation. Either this or socks5."`
-	SOCKS5 Proxy      `yaml:"socks5" doc:"host:port of a SOCKS5 proxy elsewhere. Either this or bind."`
-	EHLO   string     `yaml:"ehlo" doc:"The EHLO name to use there. Default: an address literal."`
+	Name   string `yaml:"name" doc:"What to call it."`
+	Bind   IP     `yaml:"bind" doc:"Local source address with a clean reputation. Either this or socks5."`
+	SOCKS5 Proxy  `yaml:"socks5" doc:"host:port of a SOCKS5 proxy elsewhere. Either this or bind."`
+	EHLO   string `yaml:"ehlo" doc:"The EHLO name to use there. Default: an address literal."`
 }
 
 // Blocklists says which lists are asked.
@@ -94,16 +105,16 @@ type DNS struct {
 
 // Probes bounds what partners see of us. Zero is no limit.
 type Probes struct {
-	Spacing        *Duration `yaml:"spacing" doc:"Pause between two connections from one address to one provider; 0: none." default:"30s"`
-	PerProviderDay *int      `yaml:"per_provider_day" doc:"Sessions a day from one address to one provider; 0: no limit." default:"48"`
-	Canaries       *int      `yaml:"canaries" doc:"Where a pool has many addresses, so many of them probe each provider in rotation; 0: all do." default:"2"`
+	Spacing        Duration `yaml:"spacing" doc:"Pause between two connections from one address to one provider; 0: none." default:"30s"`
+	PerProviderDay int      `yaml:"per_provider_day" doc:"Sessions a day from one address to one provider; 0: no limit." default:"48"`
+	Canaries       int      `yaml:"canaries" doc:"Where a pool has many addresses, so many of them probe each provider in rotation; 0: all do." default:"2"`
 }
 
 // MailLog names the logs of the mail server.
 type MailLog struct {
-	Postfix  PostfixLog  `yaml:"postfix" doc:"Postfix."`
-	Exim     EximLog     `yaml:"exim" doc:"Exim."`
-	Exchange ExchangeLog `yaml:"exchange" doc:"Exchange."`
+	Postfix  PostfixLog  `yaml:"postfix" doc:"Postfix: the journal or a file."`
+	Exim     EximLog     `yaml:"exim" doc:"Exim: its main log."`
+	Exchange ExchangeLog `yaml:"exchange" doc:"Exchange: its protocol logs."`
 }
 
 // PostfixLog says where Postfix logs.
@@ -114,7 +125,7 @@ type PostfixLog struct {
 
 // EximLog says where Exim logs.
 type EximLog struct {
-	File string `yaml:"file" doc:"Exim's mainlog."`
+	File string `yaml:"file" doc:"The file, following rotation."`
 }
 
 // ExchangeLog says where Exchange logs.
@@ -134,11 +145,11 @@ type Schedule struct {
 
 // Maintenance is a planned window.
 type Maintenance struct {
-	From     Time         `yaml:"from" doc:"Begin, RFC 3339."`
-	To       Time         `yaml:"to" doc:"End, RFC 3339."`
-	Partners []string     `yaml:"partners" doc:"Partners concerned. Default: all."`
-	IPs      []netip.Addr `yaml:"ips" doc:"Sending addresses concerned. Default: all."`
-	Reason   string       `yaml:"reason" doc:"Said in the incident."`
+	From     Time     `yaml:"from" doc:"Begin, RFC 3339."`
+	To       Time     `yaml:"to" doc:"End, RFC 3339."`
+	Partners []string `yaml:"partners" doc:"Partners concerned. Default: all."`
+	IPs      []IP     `yaml:"ips" doc:"Sending addresses concerned. Default: all."`
+	Reason   string   `yaml:"reason" doc:"Said in the incident."`
 }
 
 // Store is the file that remembers.
@@ -152,7 +163,7 @@ type Notify struct {
 	GroupWait  Duration  `yaml:"group_wait" doc:"Wait before the first message of an incident, to group what belongs together." default:"60s"`
 	DigestOver int       `yaml:"digest_over" doc:"More addresses than this hit within 10 minutes become one digest." default:"5"`
 	Reopen     Duration  `yaml:"reopen" doc:"An incident that comes back within this time is the same one." default:"30m"`
-	Remind     Duration  `yaml:"remind" doc:"Say again that an incident is open." default:"24h"`
+	Remind     Duration  `yaml:"remind" doc:"Say again that an incident is open; 0: never." default:"24h"`
 	Quiet      Quiet     `yaml:"quiet" doc:"HH:MM-HH:MM without interruptions below critical, in schedule.timezone."`
 	Log        *LogOut   `yaml:"log" doc:"Write each message to the log."`
 	Slack      *Slack    `yaml:"slack" doc:"Slack, by bot token or incoming webhook."`
@@ -162,6 +173,17 @@ type Notify struct {
 
 // LogOut has no settings: its presence turns the log notifier on.
 type LogOut struct{}
+
+// UnmarshalNode implements strictyaml.Unmarshaler.
+func (*LogOut) UnmarshalNode(n strictyaml.Node) {
+	keys := 0
+	if n.Section() {
+		n.Each(func(string, strictyaml.Node) { keys++ })
+	}
+	if !n.Section() || keys > 0 {
+		n.Failf("write log: {} to turn it on, leave it out to turn it off", "log has no settings")
+	}
+}
 
 // Slack is one workspace's channel.
 type Slack struct {
@@ -177,9 +199,9 @@ type Slack struct {
 // Email is one submission account.
 type Email struct {
 	Host     string   `yaml:"host" doc:"Submission server."`
-	Port     uint16   `yaml:"port" doc:"587 with STARTTLS, or 465." default:"587"`
-	User     string   `yaml:"user" doc:"Account."`
-	Password Secret   `yaml:"password" doc:"Its password."`
+	Port     Port     `yaml:"port" doc:"587 with STARTTLS, or 465." default:"587"`
+	User     string   `yaml:"user" doc:"Account to log in with; empty: no login."`
+	Password Secret   `yaml:"password" doc:"The account's password."`
 	From     string   `yaml:"from" doc:"Sender address."`
 	To       []string `yaml:"to" doc:"Recipients."`
 }

@@ -30,7 +30,10 @@ func Load(path string, builtin []byte) (*Loaded, error) {
 			return nil, fmt.Errorf("cannot read the configuration: %w", err)
 		}
 	}
-	return l, l.parse(src, builtin)
+	if err := l.parse(src, builtin); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -45,98 +48,37 @@ func readFile(path string) ([]byte, error) {
 }
 
 func (l *Loaded) parse(src, builtin []byte) error {
-	doc, err := strictyaml.Decode(l.File, src, &l.Config)
-	var misread strictyaml.Problems
-	if err != nil && (!errors.As(err, &misread) || doc == nil) {
-		return err
-	}
 	if err := setDefaults(reflect.ValueOf(&l.Config).Elem()); err != nil {
 		return fmt.Errorf("repwatch is built wrongly: %w", err)
 	}
-	v := &validator{Loaded: l, doc: doc}
+	doc, err := strictyaml.Decode(l.File, src, &l.Config)
+	var misread strictyaml.Problems
+	if err != nil && !errors.As(err, &misread) {
+		return err
+	}
+	if err := fillMembers(reflect.ValueOf(&l.Config).Elem()); err != nil {
+		return fmt.Errorf("repwatch is built wrongly: %w", err)
+	}
+	v := &validator{Loaded: l, doc: doc, misread: misread}
 	v.checkAll()
 	v.catalogue(builtin)
-	return append(misread, v.unrelated(misread)...).Err()
+	return append(misread, v.unrelated()...).Err()
 }
 
-// unrelated leaves out problems about values that could not even be read: they would only follow from that.
-func (v *validator) unrelated(misread strictyaml.Problems) strictyaml.Problems {
+// unrelated leaves out problems about values that could not even be read: they
+// would only follow from that.
+func (v *validator) unrelated() strictyaml.Problems {
 	return slices.DeleteFunc(v.problems, func(p strictyaml.Problem) bool {
-		return slices.ContainsFunc(misread, func(m strictyaml.Problem) bool {
-			return p.File == m.File && (strings.HasPrefix(m.Path, p.Path) || strings.HasPrefix(p.Path, m.Path))
+		return p.File == v.File && p.Path != "" && slices.ContainsFunc(v.misread, func(m strictyaml.Problem) bool {
+			return within(m.Path, p.Path) || within(p.Path, m.Path)
 		})
 	})
 }
 
-// setDefaults fills zero fields from their default tags, nested sections
-// included. Optional sections (pointers to structs) that are absent stay absent.
-func setDefaults(v reflect.Value) error {
-	for _, f := range fields(v.Type()) {
-		field := v.FieldByIndex(f.Index)
-		if err := setDefault(field, f.Tag.Get("default")); err != nil {
-			return fmt.Errorf("default of %s: %w", f.Name, err)
-		}
-	}
-	return nil
-}
-
-func setDefault(field reflect.Value, text string) error {
-	_, scalar := scalars[field.Type()]
-	switch {
-	case scalar || field.Kind() != reflect.Struct && field.Kind() != reflect.Pointer && field.Kind() != reflect.Slice:
-		if text == "" || !field.IsZero() {
-			return nil
-		}
-		return setScalar(field, text)
-	case field.Kind() == reflect.Struct:
-		return setDefaults(field)
-	case field.Kind() == reflect.Slice && field.Type().Elem() == reflect.TypeFor[dnsbl.Entry]():
-		return nil
-	case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct:
-		if _, scalar := scalars[field.Type().Elem()]; scalar {
-			return nil
-		}
-		for i := range field.Len() {
-			if err := setDefaults(field.Index(i)); err != nil {
-				return err
-			}
-		}
-		return nil
-	case field.Kind() == reflect.Slice:
-		if text != "" && field.IsNil() {
-			field.Set(reflect.ValueOf(strings.Split(strings.Trim(text, "[]"), ",")))
-		}
-		return nil
-	case field.IsNil() && text != "":
-		field.Set(reflect.New(field.Type().Elem()))
-		return setScalar(field.Elem(), text)
-	case !field.IsNil() && field.Elem().Kind() == reflect.Struct:
-		return setDefaults(field.Elem())
-	}
-	return nil
-}
-
-func setScalar(field reflect.Value, text string) error {
-	if u, ok := field.Addr().Interface().(interface{ UnmarshalText([]byte) error }); ok {
-		return u.UnmarshalText([]byte(text))
-	}
-	switch field.Kind() {
-	case reflect.String:
-		field.SetString(text)
-	case reflect.Int, reflect.Uint16:
-		var n int
-		if _, err := fmt.Sscan(text, &n); err != nil {
-			return err
-		}
-		if field.Kind() == reflect.Int {
-			field.SetInt(int64(n))
-		} else {
-			field.SetUint(uint64(n))
-		}
-	default:
-		return fmt.Errorf("no default can be set on a %s", field.Type())
-	}
-	return nil
+// within reports that a path is outer or leads into it.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // catalogue loads the lists: the built-in ones or blocklists.file, with
@@ -151,7 +93,7 @@ func (v *validator) catalogue(builtin []byte) {
 		}
 		var err error
 		if src, err = readFile(name); err != nil {
-			v.problem("name a readable catalogue, or leave the key out for the built-in one", fmt.Sprintf("cannot read the catalogue: %v", err), "blocklists", "file")
+			v.problem("name a readable catalogue, or leave the key out for the built-in one", fmt.Sprintf("file: cannot read the catalogue: %v", err), "blocklists", "file")
 			return
 		}
 	}
@@ -161,8 +103,7 @@ func (v *validator) catalogue(builtin []byte) {
 		return
 	}
 	if err := cat.Add(b.Add, v.doc, "blocklists", "add"); err != nil {
-		v.more(err)
-		return
+		v.more(err) // what follows is still worth checking
 	}
 	v.Catalogue = cat
 	v.keys()
@@ -171,69 +112,105 @@ func (v *validator) catalogue(builtin []byte) {
 
 // keys reads the secrets of lists. One that is missing costs only the lists that need it.
 func (v *validator) keys() {
-	keys := map[string]string{}
-	for name, secret := range v.Blocklists.Keys {
-		value, err := secret.Value()
-		if err != nil {
-			v.warn("blocklists.keys.%s: %v; lists that need it are not asked", name, err)
-			continue
-		}
-		if err := dnsbl.CheckKey(value); err != nil {
-			v.problem("it goes in front of the zone as one DNS label: letters, digits and hyphens, at most 63", fmt.Sprintf("the key %q %v", name, err), "blocklists", "keys", name)
-			continue
-		}
-		keys[name] = value
-	}
+	keys, known := map[string]string{}, v.Catalogue.KeyNames()
 	for _, name := range slices.Sorted(maps.Keys(v.Blocklists.Keys)) {
-		if known := v.Catalogue.KeyNames(); !slices.Contains(known, name) {
-			v.warn("blocklists.keys.%s: no list uses a key of this name (they use %s)", name, strings.Join(known, ", "))
+		value, err := v.Blocklists.Keys[name].Value()
+		switch {
+		case err != nil:
+			v.warn("blocklists.keys.%s: %v; lists that need it are not asked", name, err)
+		case !slices.Contains(known, name):
+			v.warn("blocklists.keys.%s: no list uses a key of this name%s", name, hintFor(name, known))
+		default:
+			if err := dnsbl.CheckKey(value); err != nil {
+				v.problem("it goes in front of the zone as one DNS label: letters, digits and hyphens, at most 63", fmt.Sprintf("the key %s %v", name, err), "blocklists", "keys", name)
+			}
+		}
+		if err == nil {
+			keys[name] = value
 		}
 	}
 	v.Catalogue.Expand(keys)
 	v.Redact = dnsbl.Redactor(keys)
 }
 
+// hintFor suggests a name that a list does use.
+func hintFor(name string, known []string) string {
+	if near := strictyaml.Nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	if len(known) == 0 {
+		return ""
+	}
+	return "; they use " + strings.Join(known, ", ")
+}
+
 // choose resolves use and skip, which take ids and the sets default and all.
 func (v *validator) choose() {
-	b, chosen := &v.Blocklists, map[string]bool{}
-	for i, id := range b.Use {
-		switch id {
-		case "default":
-			for _, l := range v.Catalogue.DefaultSet() {
-				chosen[l.ID] = true
-			}
-			for _, e := range b.Add {
-				chosen[e.ID] = true // people add lists to have them asked
-			}
-		case "all":
-			for _, l := range v.Catalogue.Askable() {
-				chosen[l.ID] = true
-			}
-		default:
-			l, err := v.Catalogue.Find(id)
-			if err != nil {
-				v.finding(err, "blocklists", "use", i)
-				continue
-			}
+	chosen := map[string]bool{}
+	for i, id := range v.Blocklists.Use {
+		for _, l := range v.used(id, i) {
 			chosen[l.ID] = true
 		}
 	}
-	for i, id := range b.Skip {
-		if _, ok := v.Catalogue.Get(id); !ok {
-			_, err := v.Catalogue.Find(id)
-			v.finding(err, "blocklists", "skip", i)
+	for i, id := range v.Blocklists.Skip {
+		l, ok := v.Catalogue.Get(id) // a retired list may be skipped too: it does no harm
+		if !ok {
+			var err error
+			if l, err = v.Catalogue.Find(id); err != nil {
+				if !v.adds(id) {
+					v.finding(err, "blocklists", "skip", i)
+				}
+				continue
+			}
 		}
-		chosen[id] = false
+		chosen[l.ID] = false
 	}
 	for _, l := range v.Catalogue.Lists {
-		switch {
-		case !chosen[l.ID]:
-		case b.Commercial && l.Access.Commercial != nil && !*l.Access.Commercial && l.Access.Key == "":
-			v.warn("list %s is left out: it is free for non-commercial use only and blocklists.commercial is true", l.ID)
-		default:
+		if chosen[l.ID] && v.allowed(l) {
 			v.Lists = append(v.Lists, l)
 		}
 	}
+}
+
+// used are the lists that one entry of blocklists.use stands for.
+func (v *validator) used(id string, i int) []*dnsbl.List {
+	switch id {
+	case "all":
+		return v.Catalogue.Askable()
+	case "default":
+		lists := v.Catalogue.DefaultSet()
+		for _, e := range v.Blocklists.Add { // people add lists to have them asked
+			if l, ok := v.Catalogue.Get(e.ID); ok && l.Refused() == "" {
+				lists = append(lists[:len(lists):len(lists)], l)
+			}
+		}
+		return lists
+	}
+	l, err := v.Catalogue.Find(id)
+	switch {
+	case err == nil:
+		return []*dnsbl.List{l}
+	case !v.adds(id): // a faulty entry has been told of already
+		v.finding(err, "blocklists", "use", i)
+	}
+	return nil
+}
+
+func (v *validator) adds(id string) bool {
+	return slices.ContainsFunc(v.Blocklists.Add, func(e dnsbl.Entry) bool { return e.ID == id })
+}
+
+// allowed says aloud which chosen list is not asked, or will be of no use.
+func (v *validator) allowed(l *dnsbl.List) bool {
+	b := &v.Blocklists
+	if b.Commercial && l.Access.Commercial != nil && !*l.Access.Commercial && l.Access.Key == "" {
+		v.warn("list %s is left out: it is free for non-commercial use only and blocklists.commercial is true", l.ID)
+		return false
+	}
+	if _, configured := b.Keys[l.Access.Key]; l.Unusable() != "" && !configured {
+		v.warn("list %s stays unknown: it %s", l.ID, l.Unusable())
+	}
+	return true
 }
 
 // finding turns a catalogue's answer about an id into a problem at its place.

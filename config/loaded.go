@@ -64,12 +64,12 @@ func (l *Loaded) Probers(p Partner) (chosen []Address, left int) {
 	inPool := map[string]int{}
 	for _, a := range l.Addresses {
 		if len(p.From) > 0 {
-			if slices.Contains(p.From, a.IP) {
+			if slices.Contains(p.From, IP{a.IP}) {
 				chosen = append(chosen, a)
 			}
 			continue
 		}
-		limit := *l.Probes.Canaries
+		limit := l.Probes.Canaries
 		if a.State == Standby || limit > 0 && inPool[a.Pool] >= limit {
 			left++
 			continue

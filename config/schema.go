@@ -2,10 +2,9 @@ package config
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"net/netip"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"repwatch/checks/dnsbl"
@@ -17,23 +16,38 @@ type Key struct {
 	Type    string // in words
 	Default string
 	Doc     string
+
+	section bool // has keys of its own
 }
 
-// scalars are types written as one YAML scalar: their name in words, the JSON
-// Schema type, and a pattern where one says more.
-var scalars = map[reflect.Type]struct{ words, kind, pattern string }{
-	reflect.TypeFor[Duration]():     {"duration (500ms, 30s, 15m, 1h, 7d)", "string", `^0$|^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$`},
-	reflect.TypeFor[Percent]():      {"percentage (10%)", "string", `^[0-9]+(\.[0-9]+)?%$`},
-	reflect.TypeFor[Cron]():         {"schedule (@every 15m, @hourly, or five cron fields)", "string", ""},
-	reflect.TypeFor[Zone]():         {"time zone (Europe/Vienna)", "string", ""},
-	reflect.TypeFor[Time]():         {"time (2026-12-24T20:00:00Z)", "string", ""},
-	reflect.TypeFor[Quiet]():        {"span of hours (22:00-07:00)", "string", `^[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}$`},
-	reflect.TypeFor[Proxy]():        {"SOCKS5 proxy (socks5://host:port)", "string", ""},
-	reflect.TypeFor[Server]():       {"address or address:port", "string", ""},
-	reflect.TypeFor[Secret]():       {"secret (${credential:NAME}, ${file:PATH}, ${env:NAME}, or the value)", "string", ""},
-	reflect.TypeFor[State]():        {"active, warming or standby", "string", `^(active|warming|standby)$`},
-	reflect.TypeFor[netip.Addr]():   {"IP address", "string", ""},
-	reflect.TypeFor[netip.Prefix](): {"prefix (203.0.113.64/28)", "string", ""},
+// scalar is a type written as one YAML value.
+type scalar struct {
+	words   string // for the reference
+	plural  string // the same for members of a list
+	kinds   []string
+	pattern string // where it says more
+	enum    []string
+	max     int
+}
+
+var text, textOrNumber = []string{"string"}, []string{"string", "integer"}
+
+// scalars are the types of this package that read themselves from one value.
+var scalars = map[reflect.Type]scalar{
+	reflect.TypeFor[Duration](): {words: "duration", kinds: textOrNumber, pattern: durationPattern},
+	reflect.TypeFor[Percent]():  {words: "percentage", kinds: textOrNumber, pattern: percentPattern},
+	reflect.TypeFor[Cron]():     {words: "schedule", kinds: text},
+	reflect.TypeFor[Zone]():     {words: "time zone", kinds: text},
+	reflect.TypeFor[Time]():     {words: "time", kinds: text, pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}`},
+	reflect.TypeFor[Quiet]():    {words: "span of hours", kinds: text, pattern: `^$|^[0-9]{1,2}:[0-9]{2} *- *[0-9]{1,2}:[0-9]{2}$`},
+	reflect.TypeFor[Proxy]():    {words: "SOCKS5 proxy", kinds: text},
+	reflect.TypeFor[Server]():   {words: "address or address:port", plural: "addresses or address:port", kinds: text},
+	reflect.TypeFor[Secret]():   {words: "secret", kinds: textOrNumber},
+	reflect.TypeFor[State]():    {words: "active, warming or standby", kinds: text, enum: []string{string(Active), string(Warming), string(Standby)}},
+	reflect.TypeFor[IP]():       {words: "IP address", plural: "IP addresses", kinds: text},
+	reflect.TypeFor[Prefix]():   {words: "range of addresses", kinds: text, pattern: `/[0-9]{1,3}$`},
+	reflect.TypeFor[Port]():     {words: "port", kinds: []string{"integer"}, max: 65535},
+	reflect.TypeFor[LogOut]():   {words: "{}", kinds: []string{"object"}},
 }
 
 // fields are the keys of a struct in the order of its declaration.
@@ -63,16 +77,20 @@ func Keys() []Key {
 
 func walkKeys(t reflect.Type, path string, out *[]Key) {
 	for _, f := range fields(t) {
-		p := path + yamlName(f)
-		words, next, suffix := typeWords(f.Type)
-		*out = append(*out, Key{Path: p + suffix, Type: words, Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc")})
-		if next != nil {
-			walkKeys(next, p+suffix+".", out)
+		words, inner, suffix := typeWords(f.Type)
+		p := path + yamlName(f) + suffix
+		value := f.Tag.Get("default")
+		if f.Type.Kind() == reflect.Bool {
+			value = "false"
+		}
+		*out = append(*out, Key{Path: p, Type: words, Default: value, Doc: f.Tag.Get("doc"), section: inner != nil})
+		if inner != nil {
+			walkKeys(inner, p+".", out)
 		}
 	}
 }
 
-// typeWords describes a field's type, and gives the struct inside it with the
+// typeWords describes a field's type, and gives the section inside it with the
 // mark its path carries: [] for the members of a list.
 func typeWords(t reflect.Type) (words string, inner reflect.Type, suffix string) {
 	if t.Kind() == reflect.Pointer {
@@ -88,17 +106,23 @@ func typeWords(t reflect.Type) (words string, inner reflect.Type, suffix string)
 		}
 		words, inner, _ = typeWords(t.Elem())
 		if inner != nil {
-			return "list", inner, "[]"
+			return "list of sections", inner, "[]"
+		}
+		if words == "text" {
+			words = "texts"
+		}
+		if s, ok := scalars[t.Elem()]; ok {
+			words = s.plural
 		}
 		return "list of " + words, nil, ""
 	case reflect.Map:
 		words, _, _ = typeWords(t.Elem())
-		return "map of names to " + words, nil, ""
+		return "names with a " + words + " each", nil, ""
 	case reflect.Struct:
 		return "section", t, ""
 	case reflect.Bool:
 		return "true or false", nil, ""
-	case reflect.Int, reflect.Uint16:
+	case reflect.Int:
 		return "whole number", nil, ""
 	default:
 		return "text", nil, ""
@@ -121,14 +145,7 @@ func schemaOf(t reflect.Type) map[string]any {
 		t = t.Elem()
 	}
 	if s, ok := scalars[t]; ok {
-		out := map[string]any{"type": s.kind}
-		if s.kind == "string" && t == reflect.TypeFor[Duration]() {
-			out["type"] = []string{"string", "integer"} // a bare 0
-		}
-		if s.pattern != "" {
-			out["pattern"] = s.pattern
-		}
-		return out
+		return s.schema()
 	}
 	switch t.Kind() {
 	case reflect.Slice:
@@ -139,50 +156,54 @@ func schemaOf(t reflect.Type) map[string]any {
 		if t == reflect.TypeFor[dnsbl.Entry]() {
 			return map[string]any{"type": "object", "required": []string{"id", "zone"}}
 		}
-		props := map[string]any{}
-		for _, f := range fields(t) {
-			p := schemaOf(f.Type)
-			p["description"] = f.Tag.Get("doc")
-			if d := f.Tag.Get("default"); d != "" {
-				p["default"] = d
-			}
-			props[yamlName(f)] = p
-		}
-		return map[string]any{"type": "object", "additionalProperties": false, "properties": props}
+		return sectionSchema(t)
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
-	case reflect.Int, reflect.Uint16:
+	case reflect.Int:
 		return map[string]any{"type": "integer", "minimum": 0}
 	default:
-		return map[string]any{"type": "string"}
+		return map[string]any{"type": textOrNumber}
 	}
 }
 
-// Reference writes docs/configuration.md's table of keys.
-func Reference(w io.Writer) error {
-	for _, k := range Keys() {
-		line := fmt.Sprintf("- **`%s`** (%s", k.Path, k.Type)
-		if k.Default != "" {
-			line += ", default `" + k.Default + "`"
+func sectionSchema(t reflect.Type) map[string]any {
+	props := map[string]any{}
+	for _, f := range fields(t) {
+		p := schemaOf(f.Type)
+		p["description"] = f.Tag.Get("doc")
+		if d := f.Tag.Get("default"); d != "" {
+			p["default"] = defaultValue(f.Type, d)
 		}
-		if _, err := fmt.Fprintf(w, "%s): %s\n", line, k.Doc); err != nil {
-			return err
-		}
+		props[yamlName(f)] = p
 	}
-	return nil
+	return map[string]any{"type": "object", "additionalProperties": false, "properties": props}
 }
 
-// ReferenceHead begins docs/configuration.md.
-const ReferenceHead = `# Configuration reference
+func (s scalar) schema() map[string]any {
+	out := map[string]any{"type": s.kinds}
+	if len(s.kinds) == 1 {
+		out["type"] = s.kinds[0]
+	}
+	if s.pattern != "" {
+		out["pattern"] = s.pattern
+	}
+	if s.enum != nil {
+		out["enum"] = s.enum
+	}
+	if s.max > 0 {
+		out["minimum"], out["maximum"] = 1, s.max
+	}
+	return out
+}
 
-One YAML file, ` + "`/etc/repwatch/repwatch.yaml`" + ` by default (` + "`-c FILE`" + ` names another). It is strict: an unknown key is an error with a suggestion, and
-` + "`repwatch config check`" + ` tells every problem at once, with its place. Every key has a default that works; an empty file is a good configuration.
-
-- **Durations** take ms, s, m, h and d (` + "`90s`, `1h30m`, `400d`" + `).
-- **Secrets** are written as ` + "`${credential:NAME}`" + ` (a systemd credential), ` + "`${file:PATH}`" + ` or ` + "`${env:NAME}`" + `. One that is missing is fatal only for what needs it.
-- ` + "`repwatch config schema`" + ` prints the JSON Schema for your editor.
-
-This page is generated from the types in ` + "`config/config.go`" + ` (` + "`make docs`" + `). Keys that belong to parts still to come (the daemon, alerts, the page, fleets) are
-read and checked already, so that a configuration written today stays valid.
-
-`
+// defaultValue is a default tag as JSON.
+func defaultValue(t reflect.Type, text string) any {
+	if t.Kind() == reflect.Slice {
+		return listDefault(text)
+	}
+	number := t.Kind() == reflect.Int || t == reflect.TypeFor[Port]()
+	if n, err := strconv.Atoi(text); number && err == nil {
+		return n
+	}
+	return text
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,7 +21,7 @@ func NewSecret(raw string) Secret { return Secret{raw} }
 // ErrMissing marks a secret whose reference leads nowhere.
 var ErrMissing = errors.New("secret missing")
 
-var reference = regexp.MustCompile(`^\$\{(credential|file|env):([^}]+)\}$`)
+var reference = regexp.MustCompile(`^\$\{(credential|file|env):([^{}]+)\}$`)
 
 // Set reports that something was configured.
 func (s Secret) Set() bool { return s.raw != "" }
@@ -37,57 +38,79 @@ func (s Secret) String() string {
 	}
 }
 
-// GoString keeps %#v from showing the secret.
-func (s Secret) GoString() string { return fmt.Sprintf("config.Secret(%q)", s.String()) }
+// Format keeps every verb, %#v and %d included, from showing the secret.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText is String.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText keeps the reference; a misspelt one is an error, a literal is taken as it is.
+// UnmarshalText keeps the reference; a misspelt one is an error that does not
+// repeat it, a literal is taken as it is.
 func (s *Secret) UnmarshalText(b []byte) error {
 	text := string(b)
 	if strings.HasPrefix(text, "${") && !reference.MatchString(text) {
-		return errors.New("that is no reference to a secret: write ${credential:NAME}, ${file:PATH} or ${env:NAME}")
+		return faulty("write ${credential:NAME}, ${file:PATH} or ${env:NAME}", "that is no reference to a secret")
 	}
 	s.raw = text
 	return nil
 }
 
-// Value is the secret. Its error wraps ErrMissing and says where it was looked for.
+// literal is the value where it was written out, and whether it was.
+func (s Secret) literal() (string, bool) {
+	return s.raw, s.raw != "" && !reference.MatchString(s.raw)
+}
+
+// Value is the secret, without white space around it where it comes from outside
+// the configuration. Its error wraps ErrMissing and says where it was looked for.
 func (s Secret) Value() (string, error) {
 	m := reference.FindStringSubmatch(s.raw)
 	if m == nil {
 		return s.raw, nil
 	}
-	var value string
-	switch m[1] {
+	switch name := m[2]; m[1] {
 	case "env":
-		if value = os.Getenv(m[2]); value == "" {
-			return "", fmt.Errorf("%w: the environment has no %s", ErrMissing, m[2])
+		value := strings.TrimSpace(os.Getenv(name))
+		if value == "" {
+			return "", fmt.Errorf("%w: the environment has no %s", ErrMissing, name)
 		}
+		return value, nil
 	case "file":
-		return readSecret(m[2])
-	case "credential":
-		dir := os.Getenv("CREDENTIALS_DIRECTORY")
-		if dir == "" {
-			return "", fmt.Errorf("%w: %s needs systemd's LoadCredential (CREDENTIALS_DIRECTORY is not set)", ErrMissing, s.raw)
-		}
-		if m[2] != filepath.Base(m[2]) {
-			return "", fmt.Errorf("%w: %s is no name of a credential", ErrMissing, s.raw)
-		}
-		return readSecret(filepath.Join(dir, m[2]))
+		return readSecret(name)
+	default:
+		return readCredential(name)
 	}
-	return value, nil
 }
 
+// readCredential reads what systemd's LoadCredential put into $CREDENTIALS_DIRECTORY.
+func readCredential(name string) (string, error) {
+	dir := os.Getenv("CREDENTIALS_DIRECTORY")
+	if dir == "" {
+		return "", fmt.Errorf("%w: ${credential:%s} needs systemd's LoadCredential (CREDENTIALS_DIRECTORY is not set)", ErrMissing, name)
+	}
+	if name != filepath.Base(name) || name == "." || name == ".." {
+		return "", fmt.Errorf("%w: %s is no name of a credential", ErrMissing, shown(name))
+	}
+	return readSecret(filepath.Join(dir, name))
+}
+
+// maxSecret bounds a secret's file, in bytes: a credentials file of NATS has 1 KiB.
+const maxSecret = 64 << 10
+
 func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrMissing, err)
 	}
-	value := strings.TrimSpace(string(b))
-	if value == "" {
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch value := strings.TrimSpace(string(b)); {
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrMissing, err)
+	case len(b) > maxSecret:
+		return "", fmt.Errorf("%w: %s is larger than %d KiB", ErrMissing, path, maxSecret>>10)
+	case value == "":
 		return "", fmt.Errorf("%w: %s is empty", ErrMissing, path)
+	default:
+		return value, nil
 	}
-	return value, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestClassificationTable(t *testing.T) {
 7.5.0.127 TXT "first part, " "second part"
 `})
 	dead := deadServer(t)
-	stubs := map[string]netip.AddrPort{"several.example": several.Addr(), "servfail.example": dead}
+	stubs := map[string]netip.AddrPort{"several.example": several.Addr(), "servfail.example": dead.addr}
 	for _, id := range []string{"good", "empty", "refuses", "parked", "world", "docrefusal", "bits", "untested", "six", "names"} {
 		stubs[id+".example"] = lists.Addr()
 	}
@@ -73,7 +74,7 @@ blocklists:
     - {id: untested, zone: untested.example}
     - {id: six, zone: six.example, families: [v6], test: {listed: ["::FFFF:7F00:2"], clean: ["::FFFF:7F00:1"]}}
     - {id: names, zone: names.example, kind: domain, test: {listed: [test], clean: [invalid]}}
-`, resolver.Addr(), rfc5782, dead)
+`, resolver.Addr(), rfc5782, dead.addr)
 	config = strings.Replace(config, "use: []", "use: [good]", 1)
 	out := repwatch(t, config, "check", "-o", "json", "127.0.5.7", "127.0.5.8", "2001:db8:5::7", "bad.test.example", "--list",
 		"good,empty,refuses,parked,world,docrefusal,nxdomain,servfail,refused,timeout,bits,several,untested,six,names")
@@ -138,15 +139,28 @@ blocklists:
 	}
 }
 
-// deadServer takes questions and never answers.
-func deadServer(t *testing.T) netip.AddrPort {
+// dead is a server that takes questions and never answers.
+type dead struct {
+	addr  netip.AddrPort
+	asked atomic.Int64
+}
+
+func deadServer(t *testing.T) *dead {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	d := &dead{addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}
+	go func() {
+		for b := make([]byte, 512); ; d.asked.Add(1) {
+			if _, _, err := conn.ReadFrom(b); err != nil {
+				return
+			}
+		}
+	}()
+	return d
 }
 
 // manyLists makes n healthy lists of which one names 127.0.5.7, and the entries to ask them.
@@ -198,27 +212,29 @@ func TestDefaultUnboundMakesNoUnknown(t *testing.T) {
 	}
 }
 
-// TestOneDeadListAddsOneTimeout compares a run with and without a list that nobody answers for.
-func TestOneDeadListAddsOneTimeout(t *testing.T) {
-	server, stubs, entries := manyLists(t, 19)
+// TestOneDeadListHoldsNobodyUp: a list that never answers is asked its test points
+// and left alone. That this costs a run one timeout is shown in fake time beside the engine.
+func TestOneDeadListHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	_, stubs, entries := manyLists(t, 19)
 	resolver := realserver.Unbound(t, realserver.UnboundOptions{Stubs: stubs})
-	_ = server
-	entries = append(entries, fmt.Sprintf("    - {id: dead, zone: dead.example, resolver: \"%s\", %s}", deadServer(t), rfc5782))
+	dead := deadServer(t)
+	entries = append(entries, fmt.Sprintf("    - {id: dead, zone: dead.example, resolver: \"%s\", %s}", dead.addr, rfc5782))
 	config := fmt.Sprintf("dns: {resolvers: [\"%s\"], timeout: 1s, tries: 3}\nblocklists:\n  add:\n%s\n", resolver.Addr(), strings.Join(entries, "\n"))
-	var ids []string
+	ids := []string{"dead"}
 	for i := range 19 {
 		ids = append(ids, fmt.Sprintf("l%02d", i))
 	}
-	without := repwatch(t, config, "check", "-o", "json", "198.51.100.0/26", "--list", strings.Join(ids, ","))
-	with := repwatch(t, config, "check", "-o", "json", "198.51.100.0/26", "--list", strings.Join(append(ids, "dead"), ","))
-	doc := decode[checkDoc](t, with)
+	out := repwatch(t, config, "check", "-o", "json", "198.51.100.0/26", "--list", strings.Join(ids, ","))
+	doc := decode[checkDoc](t, out)
 	if c := doc.Coverage; c.Asked != 20 || c.Answered != 19 || c.Unknown != 1 {
 		t.Errorf("coverage %+v, want 19 of 20", c)
 	}
-	t.Logf("without %s, with %s", without.took.Round(time.Millisecond), with.took.Round(time.Millisecond))
-	if extra := with.took - without.took; extra > 2500*time.Millisecond {
-		t.Errorf("the dead list cost %s, want about one timeout of 1s", extra)
+	// Four test questions of three tries, perhaps once more while the others work: never one of the 64 addresses.
+	if n := dead.asked.Load(); n == 0 || n > 2*4*3 {
+		t.Errorf("the dead list was sent %d packets, want its test questions only", n)
 	}
+	t.Logf("the whole run took %s", out.took.Round(time.Millisecond))
 }
 
 // TestRebindProtectionIsOneTrouble shows one diagnosis instead of as many suspended lists.

@@ -75,7 +75,7 @@ func ask(c *Client, zone string, i int) (Answer, error) {
 // addresses are asked; the others are told at once.
 func TestOneDeadZoneCostsOneQuestionsTime(t *testing.T) {
 	t.Parallel()
-	const zones, addresses, timeout, tries = 20, 48, 700 * time.Millisecond, 3
+	const zones, addresses, timeout, tries = 20, 48, 500 * time.Millisecond, 3
 	d := testWorld(t, "")
 	for z := range zones {
 		d.Blocklist(fmt.Sprintf("list%d.example", z)).Zone().Set(lab.DNSBehaviour{Delay: 2 * time.Millisecond})

@@ -144,6 +144,10 @@ func (b *builder) meaning(m EntryMeaning, at ...any) Meaning {
 	if m.Impact != nil {
 		out.Impact = *m.Impact
 	}
+	if m.Delist == "…" { // an address left out, as in examples
+		out.Delist = ""
+		return out
+	}
 	b.link(m.Delist, append(at[:len(at):len(at)], "delist")...)
 	return out
 }

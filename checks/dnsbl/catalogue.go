@@ -1,6 +1,8 @@
 package dnsbl
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -27,11 +29,12 @@ func LoadCatalogue(file string, src []byte) (*Catalogue, error) {
 		Lists []Entry `yaml:"lists"`
 	}
 	doc, err := strictyaml.Decode(file, src, &f)
-	if err != nil {
-		return nil, err
-	}
 	c := &Catalogue{byID: map[string]*List{}, byName: map[string]*List{}}
-	if err := c.Add(f.Lists, doc, "lists"); err != nil {
+	// What could be read is checked all the same, so that people see everything at once.
+	var unreadable, unfit strictyaml.Problems
+	errors.As(err, &unreadable)
+	errors.As(c.Add(f.Lists, doc, "lists"), &unfit)
+	if err := append(unreadable, unfit...).Err(); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -149,22 +152,31 @@ func (c *Catalogue) successor(l *List) string {
 	return "repwatch lists shows what can be asked"
 }
 
+// near suggests a list that may be asked: one with name as a word of its id,
+// else the one whose id or zone is the least slip away, else one that holds it.
 func (c *Catalogue) near(name string) string {
-	best, distance := "", max(2, len(name)/3)
+	var words, holding string
+	slip, distance := "", max(2, len(name)/3)
 	for _, l := range c.Lists {
+		if l.Refused() != "" {
+			continue
+		}
+		if words == "" && slices.Contains(strings.Split(l.ID, "-"), name) {
+			words = l.ID
+		}
+		if holding == "" && len(name) >= 3 && strings.Contains(l.ID, name) {
+			holding = l.ID
+		}
 		for _, candidate := range []string{l.ID, l.Zone} {
 			if d := levenshtein.Distance(name, candidate, nil); d < distance {
-				best, distance = l.ID, d
+				slip, distance = l.ID, d
 			}
 		}
-		if best == "" && len(name) >= 3 && strings.Contains(l.ID, name) && l.Refused() == "" {
-			best = l.ID
-		}
 	}
-	if best == "" {
-		return "repwatch lists --all shows the catalogue"
+	if best := cmp.Or(words, slip, holding); best != "" {
+		return fmt.Sprintf("did you mean %s?", best)
 	}
-	return fmt.Sprintf("did you mean %s?", best)
+	return "repwatch lists --all shows the catalogue"
 }
 
 // Askable are the lists that may be asked now: neither retired nor refused, and with their key.

@@ -36,17 +36,18 @@ func parseOctets(text string) (octets, error) {
 }
 
 func spanOctets(text string, lo, hi [4]byte) (octets, error) {
-	differ := 0
+	differ, backwards := 0, false
 	for i := range lo {
-		if lo[i] > hi[i] {
-			return octets{}, fmt.Errorf("%q runs backwards", text)
-		}
 		if lo[i] != hi[i] {
 			differ++
 		}
+		backwards = backwards || lo[i] > hi[i]
 	}
 	if differ > 1 {
 		return octets{}, fmt.Errorf("%q spans more than one octet: write a range in each octet, such as 127.0.1-2.3-9", text)
+	}
+	if backwards {
+		return octets{}, fmt.Errorf("%q runs backwards", text)
 	}
 	return octets{lo, hi}, nil
 }

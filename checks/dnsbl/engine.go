@@ -43,6 +43,23 @@ type listState struct {
 	mu    sync.Mutex
 	cond  Condition
 	tries int // tests failed in a row
+	// fullTTL is the longest TTL seen of negative and of positive answers: what a
+	// fresh one has. The random test points are never cached, so the first is
+	// learned at every test.
+	fullTTL [2]time.Duration
+}
+
+// age is how old an answer with this much TTL left may be (rule of truth 7): a
+// resolver's cache hides a delisting for so long.
+func (s *listState) age(positive bool, left time.Duration) time.Duration {
+	i := 0
+	if positive {
+		i = 1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fullTTL[i] = max(s.fullTTL[i], left)
+	return s.fullTTL[i] - left
 }
 
 // New makes an engine.
@@ -103,7 +120,9 @@ func (e *Engine) askA(ctx context.Context, l *List, q resolve.Query) (resolve.An
 	if err != nil {
 		return a, Reading{Why: err.Error()}, err
 	}
-	return a, l.Read(resolve.Addrs(a), a.TTL), nil
+	r := l.Read(resolve.Addrs(a), a.TTL)
+	r.Age = e.of(l).age(len(a.Records) > 0, a.TTL)
+	return a, r, nil
 }
 
 // Backoff is the wait before a suspended list is tried again, after n failed

@@ -174,6 +174,9 @@ type Reading struct {
 	Impact  reputation.Impact
 	Score   *int
 	TTL     time.Duration
+	// Age is how long ago the answer may have entered the resolver's cache; an
+	// onset or end seen now may have happened that much earlier (rule of truth 7).
+	Age time.Duration
 
 	// Odd marks a listing by a code that the list's table does not hold.
 	Odd bool

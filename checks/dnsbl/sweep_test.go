@@ -441,6 +441,8 @@ func TestDiagnoseNamesTheResolversTrouble(t *testing.T) {
 		{"one dead list is no trouble of ours", append(cond(1, bad(CauseSilent)), cond(9, ok)...), "", ""},
 		{"two lists prove nothing", cond(2, bad(CauseSilent)), "", ""},
 		{"missing keys do not count", append(cond(5, bad(CauseUnusable)), cond(3, ok)...), "", ""},
+		{"nor do they dilute the others", append(cond(5, bad(CauseUnusable)), cond(3, bad(CauseSilent))...), "silent", "3 of 3"},
+		{"four of ten is not half", append(cond(4, bad(CauseSilent)), cond(6, ok)...), "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

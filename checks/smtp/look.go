@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,7 @@ type Side struct {
 	Outcome reputation.Outcome // the most telling one
 	Mixed   bool               // addresses disagree: one offers STARTTLS, another does not
 	Why     string
-	Missing []string // capabilities wanted that a complete reply lacked
+	Offers  Capabilities // before TLS, of the result that tells most; nil without a complete reply
 }
 
 // Summarise folds the results of one look, the most telling outcome first: a
@@ -89,7 +90,7 @@ func Summarise(results []Result) Side {
 	good := false
 	for i, r := range results {
 		if i == 0 || weight(r.Outcome) > weight(s.Outcome) {
-			s.Outcome, s.Why = r.Outcome, r.Why
+			s.Outcome, s.Why, s.Offers = r.Outcome, r.Why, r.Capabilities
 		}
 		s.Partner, s.Vantage = r.Target.Partner, r.Vantage
 		good = good || r.Outcome == reputation.Advertised
@@ -140,10 +141,12 @@ func Compare(us Side, controls []Side) Comparison {
 func compareLoss(us Side, controls []Side) Comparison {
 	loss := fmt.Sprintf("%s %s %s", us.Partner, lossWords(us.Outcome), us.Vantage.Name)
 	var fine, same []string
+	var also string
 	for _, c := range controls {
 		switch {
 		case c.Outcome.Verdict() == reputation.Clear || c.Mixed:
 			fine = append(fine, c.Vantage.Name)
+			also = lacking(us.Offers, c.Offers)
 		case c.Outcome.Verdict() == reputation.Bad:
 			same = append(same, c.Vantage.Name)
 		}
@@ -151,7 +154,7 @@ func compareLoss(us Side, controls []Side) Comparison {
 	check := "repwatch check " + us.Vantage.Name
 	switch {
 	case len(fine) > 0:
-		return Comparison{"withheld", fmt.Sprintf("%s, but serves the control %s normally: it is about our address, not about the partner", loss, strings.Join(fine, ", ")),
+		return Comparison{"withheld", fmt.Sprintf("%s, but serves the control %s normally%s: it is about our address, not about the partner", loss, strings.Join(fine, ", "), also),
 			check + " to see which list names it; queues will say \"451 5.7.3 Must issue a STARTTLS command first\" or \"TLS is required, but was not offered\""}
 	case len(same) > 0:
 		return Comparison{"partner-wide", fmt.Sprintf("%s and the control %s sees the same: the partner changed this for everyone", loss, strings.Join(same, ", ")),
@@ -161,6 +164,25 @@ func compareLoss(us Side, controls []Side) Comparison {
 	default:
 		return Comparison{"loss", loss, "probe with --control from a clean address to learn whether it is about us; " + check}
 	}
+}
+
+// lacking says which capabilities beside STARTTLS the control is offered and we
+// are not: reputation takes more than STARTTLS away (story 1).
+func lacking(ours, theirs Capabilities) string {
+	if ours == nil {
+		return ""
+	}
+	var names []string
+	for name := range theirs {
+		if _, ok := ours[name]; !ok && name != startTLSWord {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	return " and offers it " + strings.Join(names, ", ") + " besides"
 }
 
 func lossWords(o reputation.Outcome) string {

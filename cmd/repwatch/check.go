@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -113,6 +114,9 @@ func (a *app) runCheck(ctx context.Context, cfg *config.Loaded, lists []*dnsbl.L
 	sweep := engine.Sweep(ctx, lists, subjects, bar.update)
 	if ctx.Err() != nil {
 		return api.Check{}, ctx.Err()
+	}
+	if len(sweep.Results) == 0 {
+		return api.Check{}, errors.New("nothing to ask: none of these lists takes such subjects\n  hint: domain lists take domains, IPv6 needs lists with families: [v6]; repwatch lists --all shows them")
 	}
 	trouble := dnsbl.Diagnose(sweep.Conditions, client.asked)
 	var ownSide []api.Own

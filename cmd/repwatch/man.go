@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -77,7 +76,6 @@ func writeReference(file string) error {
 		return err
 	}
 	defer f.Close()
-	fmt.Fprint(f, config.ReferenceHead)
 	if err := config.Reference(f); err != nil {
 		return err
 	}

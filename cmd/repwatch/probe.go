@@ -107,7 +107,7 @@ func (a *app) runProbe(ctx context.Context, cfg *config.Loaded, f probeFlags, ar
 	defer client.Close()
 	s := &survey{
 		cfg: cfg, dns: client, flags: f, ask: ask,
-		prober:    &smtp.Prober{Timeouts: smtp.Timeouts{Total: f.timeout}},
+		prober:    &smtp.Prober{Timeouts: smtp.Timeouts{Total: f.timeout}, Roots: a.roots},
 		explainer: replies.Explainer{ListByZone: cfg.Catalogue.IDByZone},
 	}
 	bar := a.err.progress("probing")
@@ -202,10 +202,10 @@ func partnerOf(arg string, f probeFlags) (config.Partner, error) {
 		hop.Direct = true // submission servers are named, not found by MX (RFC 6409)
 	}
 	if f.port != 0 {
-		p.Port = f.port
+		p.Port = config.Port(f.port)
 	}
 	if hop.Port != 0 {
-		p.Port = hop.Port
+		p.Port = config.Port(hop.Port)
 	}
 	if hop.Direct {
 		p.Host = hop.Name

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"os"
@@ -15,7 +16,8 @@ type app struct {
 	stdin    io.Reader
 	out, err *term
 
-	file string // -c
+	file  string         // -c
+	roots *x509.CertPool // whom partners' certificates are judged by; nil: the system's roots
 }
 
 const defaultConfig = "/etc/repwatch/repwatch.yaml"
@@ -39,7 +41,7 @@ Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 	}
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration file (default "+defaultConfig+" if there)")
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(a.check(), a.probe(), a.explain(), a.lists(), a.configCmd(), a.version(), a.man())
+	root.AddCommand(a.demo(), a.check(), a.probe(), a.explain(), a.lists(), a.replay(), a.configCmd(), a.version(), a.man())
 	return root
 }
 

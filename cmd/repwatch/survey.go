@@ -118,7 +118,7 @@ func (s *survey) look(ctx context.Context, p config.Partner, vantages []smtp.Van
 }
 
 func nextHop(p config.Partner) smtp.NextHop {
-	hop := smtp.NextHop{Name: p.Name(), Direct: p.Host != "", Port: p.Port}
+	hop := smtp.NextHop{Name: p.Name(), Direct: p.Host != "", Port: uint16(p.Port)}
 	if ip, err := netip.ParseAddr(p.Host); err == nil {
 		hop.Addr = ip.Unmap()
 	}
@@ -151,7 +151,7 @@ func (s *survey) vantages(ctx context.Context, p config.Partner) ([]smtp.Vantage
 			return nil, fmt.Errorf("--control needs a control vantage\n  hint: configure control: [{name: spare, bind: ADDRESS}] or a socks5 proxy on another host")
 		}
 		for _, c := range s.cfg.Control {
-			out = append(out, smtp.Vantage{Name: c.Name, IP: c.Bind, Bind: c.Bind, SOCKS5: c.SOCKS5.Address(), EHLO: c.EHLO, Control: true})
+			out = append(out, smtp.Vantage{Name: c.Name, IP: c.Bind.Addr, Bind: c.Bind.Addr, SOCKS5: c.SOCKS5.Address(), EHLO: c.EHLO, Control: true})
 		}
 	}
 	return out, nil

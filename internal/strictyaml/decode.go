@@ -224,7 +224,7 @@ func (dec *decoder) unique(n ast.Node, path []any) {
 	first := map[string]ast.Node{}
 	for _, v := range mappingValues(n) {
 		key := keyText(v.Key)
-		if v.Key == nil || v.Key.IsMergeKey() {
+		if v.Key == nil {
 			continue
 		}
 		if before, dup := first[key]; dup {

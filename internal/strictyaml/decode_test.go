@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -25,6 +26,7 @@ type settings struct {
 	Members []member           `yaml:"members"`
 	Extra   *member            `yaml:"extra"`
 	Codes   Pairs[either]      `yaml:"codes"`
+	Small   int8               `yaml:"small"`
 	hidden  string
 	Ignored string `yaml:"-"`
 }
@@ -109,7 +111,7 @@ func TestProblems(t *testing.T) {
 		{"hyphen for underscore", "members: [{per-second: 1}]", "f.yaml:1:12: unknown key \"per-second\" in members[0]\n  hint: did you mean per_second?"},
 		{"right key, wrong level", "per_second: 4\n", "f.yaml:1:1: unknown key \"per_second\"\n  hint: it belongs elsewhere: members[].per_second, extra.per_second"},
 		{"unknown key", "members: [{zzzzzz: 1}]", "f.yaml:1:12: unknown key \"zzzzzz\" in members[0]\n  hint: allowed here: id, per_second, next"},
-		{"ignored field is no key", "\"-\": x\n", "f.yaml:1:1: unknown key \"-\"\n  hint: allowed here: name, count, port, rate, on, maybe, ip, tags, words, by_ip, members, extra, codes"},
+		{"ignored field is no key", "\"-\": x\n", "f.yaml:1:1: unknown key \"-\"\n  hint: allowed here: name, count, port, rate, on, maybe, ip, tags, words, by_ip, members, extra, codes, small"},
 		{"doubled key", "name: a\ncount: 1\nname: b\n", "f.yaml:3:1: name is there twice, first in line 1\n  hint: keep one of them"},
 		{"doubled map key", "words: {a: 1, b: 2, a: 3}", "f.yaml:1:21: a is there twice, first in line 1\n  hint: keep one of them"},
 		{"number wanted", "members:\n  - per_second: \"fast\"\n", "f.yaml:2:17: per_second: want a number, got text \"fast\""},
@@ -117,6 +119,9 @@ func TestProblems(t *testing.T) {
 		{"fraction", "count: 1.5", "f.yaml:1:8: count: want a whole number, got the number 1.5"},
 		{"too large", "port: 70000", "f.yaml:1:7: port: 70000 is out of range"},
 		{"negative", "port: -1", "f.yaml:1:7: port: -1 is out of range"},
+		{"too large for its kind", "small: 200", "f.yaml:1:8: small: 200 is out of range"},
+		{"too large for anything", "rate: 1.5e999", "f.yaml:1:7: rate: want a number, got the number 1.5e999"},
+		{"long text", "count: " + strings.Repeat("x", 50), "f.yaml:1:8: count: want a whole number, got text \"" + strings.Repeat("x", 40) + "…\""},
 		{"not a number", "rate: .nan", "f.yaml:1:7: rate: want a number, got the number .nan"},
 		{"yes", "on: yes", "f.yaml:1:5: on: want true or false, got text \"yes\"\n  hint: write true"},
 		{"list wanted", "tags: a", "f.yaml:1:7: tags: want a list, got text\n  hint: put it in brackets, even when there is only one: [...]"},
@@ -126,14 +131,15 @@ func TestProblems(t *testing.T) {
 		{"one value wanted", "ip: {a: b}", "f.yaml:1:5: ip: want one value, got a section of keys"},
 		{"bad address", "ip: 203.0.113", "f.yaml:1:5: ip: ParseAddr(\"203.0.113\"): IPv4 address too short"},
 		{"bad key", "by_ip: {x: 1}", "f.yaml:1:9: key x: ParseAddr(\"x\"): unable to parse IP"},
+		{"doubled key of an own type, told once", "codes:\n  2: {sure: true, text: a}\n  2: {}\n", "f.yaml:3:3: 2 is there twice, first in line 2\n  hint: keep one of them"},
 		{"own check", "codes:\n  2: {sure: true}\n", "f.yaml:2:6: a code needs a text\n  hint: say what it means"},
 		{"own type, unknown key", "codes: {2: {txt: a}}", "f.yaml:1:12: a code needs a text\n  hint: say what it means\nf.yaml:1:13: unknown key \"txt\" in codes.2\n  hint: did you mean text?"},
-		{"merge too deep", "extra: {<<: {<<: {<<: {<<: {id: a}}}}}", "f.yaml:1:24: unknown key \"<<\" in extra\n  hint: did you mean id?"},
+		{"merge too deep", "extra: {<<: {<<: {<<: {<<: {id: a}}}}}", "f.yaml:1:24: unknown key \"<<\" in extra\n  hint: allowed here: id, per_second, next"},
 		{"second document", "name: a\n---\nname: b\n", "f.yaml:3:1: a second document: one file holds one\n  hint: remove the line --- before it and what follows, or put it into a file of its own"},
 		{"alias without anchor", "name: *x\n", "f.yaml:1:7: the alias *x has no anchor &x"},
 		{"anchor twice", "name: &x a\ncount: &x 1\n", "f.yaml:2:8: the anchor &x is there twice\n  hint: give each its own name"},
 		{"odd tag", "name: !secret a\n", "f.yaml:1:7: the tag !secret means nothing here\n  hint: remove it"},
-		{"top level", "- a\n", "f.yaml:1:1: the file: want a section of keys, got a list\n  hint: its keys are name, count, port, rate, on, maybe, ip, tags, words, by_ip, members, extra, codes"},
+		{"top level", "- a\n", "f.yaml:1:1: the file: want a section of keys, got a list\n  hint: its keys are name, count, port, rate, on, maybe, ip, tags, words, by_ip, members, extra, codes, small"},
 		{"not UTF-8", "name: a\nx\xff", "f.yaml:2:2: this is not UTF-8 text\n  hint: save the file as UTF-8"},
 		{"all at once, by place", "count: x\nnmae: 1\nrate: y\n", "f.yaml:1:8: count: want a whole number, got text \"x\"\nf.yaml:2:1: unknown key \"nmae\"\n  hint: did you mean name?\nf.yaml:3:7: rate: want a number, got text \"y\""},
 	}
@@ -217,6 +223,31 @@ func (t *tree) UnmarshalNode(n Node) {
 		})
 	case n.List():
 		n.Decode(&t.kids)
+	}
+}
+
+func TestTooDeep(t *testing.T) {
+	for name, one := range map[string]string{"brackets": "[", "braces": "{a: ", "dashes": "- ", "question marks": "? ", "tags": "!!a ", "tags on lines": "!!a\n", "anchors": "&a ", "colons": "a: "} {
+		if tooDeep(lexer.Tokenize(strings.Repeat(one, 30))) != nil {
+			t.Errorf("%s: 30 are too deep", name)
+		}
+		if tooDeep(lexer.Tokenize(strings.Repeat(one, 100))) == nil {
+			t.Errorf("%s: 100 are not too deep", name)
+		}
+	}
+	var steps, stairs strings.Builder
+	for i := range 100 {
+		steps.WriteString(strings.Repeat(" ", i) + "a:\n")
+		stairs.WriteString(strings.Repeat(" ", i%5) + "a:\n")
+	}
+	if tooDeep(lexer.Tokenize(steps.String())) == nil {
+		t.Error("100 levels of indentation are not too deep")
+	}
+	if tooDeep(lexer.Tokenize(stairs.String())) != nil {
+		t.Error("100 lines with 5 levels are too deep")
+	}
+	if tooDeep(lexer.Tokenize("["+strings.Repeat("[a: b], ", 100)+"]")) != nil {
+		t.Error("100 lists side by side are too deep")
 	}
 }
 

@@ -42,6 +42,8 @@ func TestAt(t *testing.T) {
 		{steps{Key("word")}, 10, 1},
 		{steps{"lists"}, 3, 1}, // written over several lines: its key
 		{steps{"lists", 0}, 4, 5},
+		{steps{"lists", -1}, 3, 1},
+		{steps{"lists", 0, "codes"}, 5, 5},
 		{steps{"lists", 0, "id"}, 4, 9},
 		{steps{"lists", 0, "codes", "127.0.0.2"}, 6, 18},
 		{steps{"lists", 0, "codes", Key("127.0.0.2")}, 6, 7},
@@ -110,7 +112,7 @@ func TestProblemsInOrder(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	for _, tt := range []struct{ word, want string }{
-		{"per-second", "per_second"}, {"Zone", "zone"}, {"zoen", "zone"}, {"idd", "id"}, {"ids", "id"},
+		{"per-second", "per_second"}, {"PER-SECOND", "per_second"}, {"Zone", "zone"}, {"zoen", "zone"}, {"idd", "id"}, {"ids", "id"},
 		{"xyz", ""}, {"access_key_of_mine", ""}, {strings.Repeat("z", 1000), ""},
 	} {
 		if got := Nearest(tt.word, []string{"id", "zone", "per_second"}); got != tt.want {

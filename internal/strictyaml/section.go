@@ -110,7 +110,7 @@ func keyPaths(t reflect.Type, prefix string, seen []reflect.Type, out map[string
 		keyPaths(t.Elem(), prefix, seen, out)
 	case t.Kind() == reflect.Slice:
 		keyPaths(t.Elem(), prefix+"[]", seen, out)
-	case t.Kind() == reflect.Struct && !slices.Contains(seen, t) && !readsItself(t):
+	case t.Kind() == reflect.Struct && !slices.Contains(seen, t):
 		names, index := fieldsOf(t)
 		for _, name := range names {
 			path := strings.TrimPrefix(prefix+"."+name, ".")
@@ -118,9 +118,4 @@ func keyPaths(t reflect.Type, prefix string, seen []reflect.Type, out map[string
 			keyPaths(t.FieldByIndex(index[name]).Type, path, append(seen, t), out)
 		}
 	}
-}
-
-func readsItself(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return p.Implements(unmarshalerType) || p.Implements(textUnmarshalerType)
 }

@@ -38,18 +38,23 @@ func (n Node) Decode(into any) { n.dec.value(n.n, reflect.ValueOf(into).Elem(), 
 // Failf reports a mistake in the value.
 func (n Node) Failf(hint, format string, args ...any) { n.dec.fail(n.n, n.path, hint, format, args...) }
 
-// Each calls f for each key of a section in the order of the file. It reports
-// doubled keys, and a value that is no section.
+// Each calls f once for each key of a section, in the order of the file. It
+// reports doubled keys, and a value that is no section.
 func (n Node) Each(f func(key string, value Node)) {
 	if !n.Section() {
 		n.Failf("", "%s: want a section of keys, got %s", last(n.path), kindWords(n.n))
 		return
 	}
 	n.dec.unique(n.n, n.path)
+	seen := map[string]bool{}
 	for _, e := range n.dec.doc.pairs(n.n) {
 		if n.dec.tooMuch() {
 			return
 		}
+		if seen[e.text] {
+			continue
+		}
+		seen[e.text] = true
 		f(e.text, Node{n.dec, e.value, append(n.path[:len(n.path):len(n.path)], e.text)})
 	}
 }

@@ -1,0 +1,171 @@
+package correlate
+
+import "math"
+
+// attribute is the E step: what took each loss, under the current belief.
+func (ft *fitter) attribute() {
+	for i := range ft.terms {
+		t := &ft.terms[i]
+		k := &ft.h.losses[t.loss]
+		listed, co := ft.f.hazards(t, k)
+		base := t.w * t.b
+		own := ft.f.mu * base
+		rest := listed + co + own
+		t.omega = rest / (rest + base*(t.wide+t.path))
+		t.explained = t.omega * listed / rest
+		t.unexplained = t.omega * own / rest
+	}
+	ft.f.mu = ft.rate()
+}
+
+// hazards of a loss from this partner's reactions: to listings, and to the abuse itself.
+func (f *fit) hazards(t *term, k *loss) (listed, co float64) {
+	for i := range f.subs {
+		s := &f.subs[i]
+		if s.p < 1e-12 {
+			continue
+		}
+		if s.mask != 0 {
+			onset, h := reaction(t, k, s.mask, s.q)
+			listed += s.p * onset * h
+		}
+		if s.co {
+			co += s.p * (s.qc[0]*t.u[0] + s.qc[1]*t.u[1]) * t.b
+		}
+	}
+	return listed, co
+}
+
+// share splits the listing hazard over the listings within reach, in proportion to how well each explains the onset.
+func (f *fit) share(t *term, k *loss, out []float64) {
+	for i := range out {
+		out[i] = 0
+	}
+	for i := range f.subs {
+		s := &f.subs[i]
+		if s.mask == 0 || s.p < 1e-12 {
+			continue
+		}
+		onset, h := reaction(t, k, s.mask, s.q)
+		if onset*h == 0 {
+			continue
+		}
+		total := 0.0
+		for j := range t.reach {
+			if r := &t.reach[j]; r.cand >= 0 && s.mask&(1<<r.cand) != 0 {
+				total += r.g
+			}
+		}
+		for j := range t.reach {
+			if r := &t.reach[j]; r.cand >= 0 && s.mask&(1<<r.cand) != 0 {
+				out[j] += s.p * onset * h * r.g / total
+			}
+		}
+	}
+}
+
+// learn is the M step: the kernels, pulled towards the prior one.
+func (ft *fitter) learn() {
+	var g, h, part [bins]float64
+	for i := range g {
+		g[i] = kernelWeight * priorKernel.mass[i]
+		h[i] = g[i]
+	}
+	for i := range ft.terms {
+		t := &ft.terms[i]
+		if t.explained < 1e-6 {
+			continue
+		}
+		k := &ft.h.losses[t.loss]
+		parts := make([]float64, len(t.reach))
+		ft.f.share(t, k, parts)
+		total := 0.0
+		for _, x := range parts {
+			total += x
+		}
+		for j := range t.reach {
+			w := t.explained * parts[j] / total
+			if w < 1e-6 {
+				continue
+			}
+			l := &ft.h.listings[t.reach[j].listing]
+			spread(&g, w, ft.f.g.hitBins(l.a0, l.a1, k.a0, k.a1, &part), &part)
+			if !k.open() && !l.open() {
+				spread(&h, w, ft.f.h.hitBins(l.b0, l.b1, k.b0, k.b1, &part), &part)
+			}
+		}
+	}
+	ft.f.g, ft.f.h = newKernel(&g), newKernel(&h)
+}
+
+func spread(to *[bins]float64, weight, total float64, part *[bins]float64) {
+	if total <= 0 {
+		return
+	}
+	for i := range part {
+		to[i] += weight * part[i] / total
+	}
+}
+
+// missesOf counts the listings of a list that had their time and broke nothing here.
+func (ft *fitter) missesOf(list int) int {
+	n := 0
+	for ip := range ft.h.ips.texts {
+		for _, i := range ft.h.ofIP[ip] {
+			l := &ft.h.listings[i]
+			if l.list != list || !ft.long(&l.span) {
+				continue
+			}
+			if ft.now < l.a1+maxLag {
+				ft.f.due = math.Min(ft.f.due, l.a1+maxLag)
+				continue
+			}
+			if !ft.reacted(ip, l.a0, l.a1+maxLag, l.a0, l.a1) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (ft *fitter) long(s *span) bool {
+	return s.open() || (s.b0+s.b1)/2-(s.a0+s.a1)/2 >= shortListing
+}
+
+// reacted says whether the pair was lost in the window, or had been lost before (and could not show a reaction).
+func (ft *fitter) reacted(ip int, from, to, s0, s1 float64) bool {
+	for _, i := range ft.h.lossOf[ft.p] {
+		k := &ft.h.losses[i]
+		if k.ip != ip {
+			continue
+		}
+		if k.a1 > from && k.a0 < to || k.a0 < s1 && k.b1 > s0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (ft *fitter) coMisses() (n [2]int) {
+	for ip := range ft.h.ips.texts {
+		for _, e := range ft.episodesOf(ip) {
+			if ft.now < e.hi+coCauseAfter {
+				ft.f.due = math.Min(ft.f.due, e.hi+coCauseAfter)
+				continue
+			}
+			if !ft.reacted(ip, e.lo-coCauseBefore, e.hi+coCauseAfter, e.lo, e.hi) {
+				n[e.kind()]++
+			}
+		}
+	}
+	return n
+}
+
+// abuse is u: how well the onset fits the abuse behind an episode, by kind of episode.
+func (ft *fitter) abuse(k *loss) (u [2]float64) {
+	for _, e := range ft.episodesOf(k.ip) {
+		i := e.kind()
+		u[i] = math.Max(u[i], coCause(&e, &k.span))
+	}
+	return u
+}

@@ -1,0 +1,150 @@
+package correlate
+
+import "math"
+
+// Rates a year of what hits a partner or a path as a whole, and the odds of
+// what is seen when it does (first) and when it does not (second).
+const (
+	wideRate = 1.0
+	pathRate = 1.0
+
+	controlLostWide, controlLostElse = 0.97, 0.002
+	peerLostWide, peerLostElse       = 0.95, 0.03
+	pathLost                         = 0.95
+	quietFloor, listedFloor          = 0.002, 0.03 // chance that a partner reacts by itself just now
+	maskedPath, maskedElse           = 0.6, 0.002
+)
+
+// predict says how likely partner j reacts to what IP i is listed on around loss k.
+type predict func(k *loss, j int) float64
+
+// wideOdds is the likelihood ratio of "the partner changed for everyone" against
+// "it did not", from what the control and the other sending IPs see of it.
+func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) float64) float64 {
+	var log [len(sightings)]float64
+	seen := func(lost bool, wide, otherwise float64) {
+		for i, s := range sightings {
+			log[i] += lostOdds(lost, wide*s.share, otherwise)
+		}
+	}
+	if control && !h.controlBlind(k) {
+		seen(h.controlSaw(k), controlLostWide, controlLostElse)
+	}
+	for ip := range h.ips.texts {
+		if ip == k.ip {
+			continue
+		}
+		if lost, known := h.pairAround(ip, k.partner, k, together); known {
+			seen(lost, peerLostWide, peer(k, ip))
+		}
+	}
+	if !k.brief() {
+		return math.Exp(math.Min(log[0], 200))
+	}
+	odds := 0.0
+	for i, s := range sightings {
+		odds += s.weight * math.Exp(math.Min(log[i], 200))
+	}
+	return odds
+}
+
+// pathOdds is the likelihood ratio of "our own path is broken" from what this
+// IP sees of the other partners. Partners of one provider count once.
+func (h *history) pathOdds(k *loss, unit []int, pi predict) float64 {
+	log := 0.0
+	if k.kind == LossMasked {
+		log += math.Log(maskedPath / maskedElse)
+	}
+	seen := map[int]bool{unit[k.partner]: true}
+	for j := range h.partners.texts {
+		if j == k.partner || seen[unit[j]] {
+			continue
+		}
+		lost, known := h.pairAround(k.ip, j, k, 2)
+		if !known {
+			continue
+		}
+		seen[unit[j]] = true
+		log += lostOdds(lost, pathLost, pi(k, j))
+	}
+	return math.Exp(math.Min(log, 200))
+}
+
+// sightings: a change that was over before the second look may have been
+// missed by others altogether; share is how many of them see it.
+var sightings = [...]struct{ share, weight float64 }{{1, .6}, {.6, .25}, {.3, .15}}
+
+// brief says that the loss was seen by one look only, so that it may have been shorter than the time between looks.
+func (k *loss) brief() bool { return k.b0-k.a1 < 1 }
+
+func lostOdds(lost bool, with, without float64) float64 {
+	if lost {
+		return math.Log(with / without)
+	}
+	return math.Log((1 - with) / (1 - without))
+}
+
+// pairAround says whether the pair was lost in the same moment as k. It is not
+// known when the pair had been lost before.
+func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, known bool) {
+	for _, i := range h.lossOf[partner] {
+		o := &h.losses[i]
+		if o.ip != ip || o.again {
+			continue
+		}
+		if near(&o.span, &k.span, slack) {
+			return true, true
+		}
+		if o.a1 < k.a0 && o.b1 > k.a0 {
+			return false, false
+		}
+	}
+	return false, true
+}
+
+func (h *history) controlSaw(k *loss) bool {
+	for _, i := range h.control[k.partner] {
+		o := &h.losses[i]
+		if near(&o.span, &k.span, together) || o.a1 < k.a0 && o.b1 > k.a0 {
+			return true
+		}
+	}
+	return false
+}
+
+// controlBlind: the control lost half of all partners at once, so its own path is at fault.
+func (h *history) controlBlind(k *loss) bool {
+	if !h.controlSaw(k) {
+		return false
+	}
+	n := 0
+	for p := range h.control {
+		for _, i := range h.control[p] {
+			if near(&h.losses[i].span, &k.span, together) {
+				n++
+				break
+			}
+		}
+	}
+	return 2*n >= len(h.partners.texts) && n > 2
+}
+
+// underListing says whether the IP had come onto some list within the lag window before the loss.
+func (h *history) underListing(ip int, k *loss) bool {
+	for _, i := range h.ofIP[ip] {
+		l := &h.listings[i]
+		if l.a0 < k.a1 && l.b1 > k.a0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *history) floor(k *loss, _ int) float64 {
+	if h.underListing(k.ip, k) {
+		return listedFloor
+	}
+	return quietFloor
+}
+
+func peerFloor(*loss, int) float64 { return peerLostElse }

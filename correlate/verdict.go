@@ -1,0 +1,249 @@
+package correlate
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Cause is what took a capability.
+type Cause string
+
+const (
+	ByListing     Cause = "listing"
+	ByLists       Cause = "listing-ambiguous"
+	ByPartner     Cause = "partner-wide"
+	ByPath        Cause = "network-path"
+	ByAbuse       Cause = "common-cause"
+	Private       Cause = "private"
+	Unexplained   Cause = "unexplained"
+	Undetermined  Cause = "undetermined"
+	shownListing        = 0.8
+	confirmedFrom       = 0.95
+	likelyFrom          = 0.8
+)
+
+// Share is one possible cause with its probability. List is set for ByListing alone.
+type Share struct {
+	Cause Cause   `json:"cause"`
+	List  string  `json:"list,omitempty"`
+	P     float64 `json:"p"`
+}
+
+// Verdict is what is said of one loss as of a moment.
+type Verdict struct {
+	Seq     uint64
+	At      time.Time
+	IP      string
+	Partner string
+	Loss    Loss
+	Open    bool // not back yet
+
+	// Cause, List and Lists are for people: undetermined unless the
+	// probability reaches .8. Likeliest is the most probable cause whatever its probability.
+	Cause      Cause
+	List       string
+	Lists      []string
+	Confidence float64 // probability that Cause (and List) is right
+	Likeliest  Share
+	RunnerUp   Share
+	Shares     []Share // all, most probable first; they sum to 1
+}
+
+// Verdict judges the loss with the given seq as of now (not before the last
+// event observed). It returns false for a seq that is no loss of a sending IP.
+func (c *Correlator) Verdict(seq uint64, now time.Time) (Verdict, bool) {
+	i, ok := c.h.bySeq[seq]
+	if !ok {
+		return Verdict{}, false
+	}
+	return c.judge(seq, i, math.Max(minutes(now), c.h.now)), true
+}
+
+// Verdicts judges every loss as of now, in order of seq.
+func (c *Correlator) Verdicts(now time.Time) []Verdict {
+	seqs := make([]uint64, 0, len(c.h.bySeq))
+	for s := range c.h.bySeq {
+		seqs = append(seqs, s)
+	}
+	slices.Sort(seqs)
+	out := make([]Verdict, 0, len(seqs))
+	for _, s := range seqs {
+		v, _ := c.Verdict(s, now)
+		out = append(out, v)
+	}
+	return out
+}
+
+func (c *Correlator) judge(seq uint64, i int, now float64) Verdict {
+	k := &c.h.losses[i]
+	f := c.fitOf(k.partner, now)
+	lists, others := c.weigh(i, k, f, now)
+	v := Verdict{Seq: seq, At: fromMinutes(now), IP: c.h.ips.texts[k.ip], Partner: c.h.partners.texts[k.partner], Loss: k.kind, Open: k.open()}
+	v.conclude(lists, others)
+	return v
+}
+
+// weigh lets the hazards compete. Both results hold unnormalised weights.
+func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others []Share) {
+	t := c.termOf(i, k, f, now)
+	parts := make([]float64, len(t.reach))
+	f.share(t, k, parts)
+	byList := make([]float64, len(c.h.lists.texts))
+	for j, x := range parts {
+		byList[c.h.listings[t.reach[j].listing].list] += x
+	}
+	for l, x := range byList {
+		if x > 0 {
+			lists = append(lists, Share{ByListing, c.h.lists.texts[l], x})
+		}
+	}
+	_, co := f.hazards(t, k)
+	own := Unexplained
+	if c.othersKeepIt(k) {
+		own = Private
+	}
+	base := t.w * t.b
+	return lists, []Share{
+		{ByPartner, "", base * wideRate * c.h.wideOdds(k, c.hasControl, c.peerPredict(now))},
+		{ByPath, "", base * pathRate * c.h.pathOdds(k, c.unit, c.predict(now))},
+		{ByAbuse, "", co},
+		{own, "", f.mu * base},
+	}
+}
+
+// termOf is the loss as its partner's model sees it now.
+func (c *Correlator) termOf(i int, k *loss, f *fit, now float64) *term {
+	for j := range f.terms {
+		if f.terms[j].loss == i {
+			return &f.terms[j]
+		}
+	}
+	ft := &fitter{h: c.h, p: k.partner, now: now, f: f, eps: map[int][]episode{}}
+	t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, now), silenced: 1}
+	t.u = ft.abuse(k)
+	ft.terms = []term{t}
+	ft.measure()
+	num := map[int]int{}
+	for n, l := range f.cand {
+		num[l] = n + 1
+	}
+	for j := range ft.terms[0].reach {
+		r := &ft.terms[0].reach[j]
+		r.cand = num[r.cand] - 1
+	}
+	return &ft.terms[0]
+}
+
+// predict is the learned chance that partner j reacts, around loss k, to what its IP is listed on.
+func (c *Correlator) predict(now float64) predict {
+	return func(k *loss, j int) float64 {
+		return math.Max(c.h.floor(k, j), c.reacts(k.ip, j, k, now))
+	}
+}
+
+func (c *Correlator) peerPredict(now float64) func(*loss, int) float64 {
+	return func(k *loss, ip int) float64 {
+		return math.Min(.9, math.Max(peerLostElse, c.reacts(ip, k.partner, k, now)))
+	}
+}
+
+// reacts is the chance that the pair is lost near loss k because of the IP's listings.
+func (c *Correlator) reacts(ip, partner int, k *loss, now float64) float64 {
+	var live []int
+	for _, i := range c.h.ofIP[ip] {
+		l := &c.h.listings[i]
+		if l.a0 < k.a1+together && l.a1 > k.a0-maxLag-together {
+			live = append(live, l.list)
+		}
+	}
+	if len(live) == 0 {
+		return 0
+	}
+	f := c.fitOf(partner, now)
+	var in uint8
+	for n, l := range f.cand {
+		if slices.Contains(live, l) {
+			in |= 1 << n
+		}
+	}
+	p := 0.0
+	for i := range f.subs {
+		if s := &f.subs[i]; s.mask&in != 0 {
+			p += s.p * s.q
+		}
+	}
+	return p
+}
+
+func (c *Correlator) othersKeepIt(k *loss) bool {
+	if c.hasControl && c.h.controlSaw(k) {
+		return false
+	}
+	sure := c.hasControl
+	for ip := range c.h.ips.texts {
+		if ip == k.ip {
+			continue
+		}
+		lost, known := c.h.pairAround(ip, k.partner, k, together)
+		if lost {
+			return false
+		}
+		sure = sure || known
+	}
+	return sure
+}
+
+func (v *Verdict) conclude(lists, others []Share) {
+	total, listed := 0.0, 0.0
+	for _, s := range lists {
+		listed += s.P
+	}
+	total = listed
+	for _, s := range others {
+		total += s.P
+	}
+	if total <= 0 {
+		v.Cause, v.Likeliest = Undetermined, Share{Cause: Undetermined}
+		return
+	}
+	listed /= total
+	v.Shares = append(slices.Clone(lists), others...)
+	for i := range v.Shares {
+		v.Shares[i].P /= total
+	}
+	slices.SortStableFunc(v.Shares, func(a, b Share) int { return cmp.Compare(b.P, a.P) })
+	v.Likeliest, v.RunnerUp = rank(v.Shares, listed)
+	v.show(listed)
+}
+
+// rank picks the most probable cause first and then, if it is a listing, the list.
+func rank(shares []Share, listed float64) (top, next Share) {
+	top, next = shares[0], shares[1]
+	if top.Cause != ByListing && listed > top.P {
+		for _, s := range shares {
+			if s.Cause == ByListing {
+				return s, top
+			}
+		}
+	}
+	return top, next
+}
+
+func (v *Verdict) show(listed float64) {
+	top := v.Likeliest
+	switch {
+	case top.P >= shownListing:
+		v.Cause, v.List, v.Confidence = top.Cause, top.List, top.P
+	case listed >= shownListing:
+		v.Cause, v.Confidence = ByLists, listed
+		for _, s := range v.Shares {
+			if s.Cause == ByListing && s.P >= .05 {
+				v.Lists = append(v.Lists, s.List)
+			}
+		}
+	default:
+		v.Cause, v.Confidence = Undetermined, top.P
+	}
+}
