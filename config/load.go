@@ -56,6 +56,7 @@ func (l *Loaded) parse(src, builtin []byte) error {
 	if err != nil && !errors.As(err, &misread) {
 		return err
 	}
+	discreet(misread)
 	if err := fillMembers(reflect.ValueOf(&l.Config).Elem()); err != nil {
 		return fmt.Errorf("repwatch is built wrongly: %w", err)
 	}

@@ -44,7 +44,8 @@ func (p *Prefix) UnmarshalText(b []byte) error {
 		return nil
 	}
 	if ip, err := netip.ParseAddr(text); err == nil {
-		return faulty("one address goes into ip; a range has a length, such as "+ip.String()+"/"+strconv.Itoa(ip.BitLen()-4), "%s is an address, not a range", shown(text))
+		like, _ := ip.Prefix(ip.BitLen() - 4)
+		return faulty("one address goes into ip; a range has a length, such as "+like.String(), "%s is an address, not a range", shown(text))
 	}
 	return faulty("write it like 203.0.113.64/28", "%s is no range of addresses", shown(text))
 }

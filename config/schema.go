@@ -30,22 +30,22 @@ type scalar struct {
 	max     int
 }
 
-var text, textOrNumber = []string{"string"}, []string{"string", "integer"}
+var asText, asTextOrNumber = []string{"string"}, []string{"string", "integer"}
 
 // scalars are the types of this package that read themselves from one value.
 var scalars = map[reflect.Type]scalar{
-	reflect.TypeFor[Duration](): {words: "duration", kinds: textOrNumber, pattern: durationPattern},
-	reflect.TypeFor[Percent]():  {words: "percentage", kinds: textOrNumber, pattern: percentPattern},
-	reflect.TypeFor[Cron]():     {words: "schedule", kinds: text},
-	reflect.TypeFor[Zone]():     {words: "time zone", kinds: text},
-	reflect.TypeFor[Time]():     {words: "time", kinds: text, pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}`},
-	reflect.TypeFor[Quiet]():    {words: "span of hours", kinds: text, pattern: `^$|^[0-9]{1,2}:[0-9]{2} *- *[0-9]{1,2}:[0-9]{2}$`},
-	reflect.TypeFor[Proxy]():    {words: "SOCKS5 proxy", kinds: text},
-	reflect.TypeFor[Server]():   {words: "address or address:port", plural: "addresses or address:port", kinds: text},
-	reflect.TypeFor[Secret]():   {words: "secret", kinds: textOrNumber},
-	reflect.TypeFor[State]():    {words: "active, warming or standby", kinds: text, enum: []string{string(Active), string(Warming), string(Standby)}},
-	reflect.TypeFor[IP]():       {words: "IP address", plural: "IP addresses", kinds: text},
-	reflect.TypeFor[Prefix]():   {words: "range of addresses", kinds: text, pattern: `/[0-9]{1,3}$`},
+	reflect.TypeFor[Duration](): {words: "duration", kinds: asTextOrNumber, pattern: durationPattern},
+	reflect.TypeFor[Percent]():  {words: "percentage", kinds: asTextOrNumber, pattern: percentPattern},
+	reflect.TypeFor[Cron]():     {words: "schedule", kinds: asText},
+	reflect.TypeFor[Zone]():     {words: "time zone", kinds: asText},
+	reflect.TypeFor[Time]():     {words: "time", kinds: asText, pattern: `^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}`},
+	reflect.TypeFor[Quiet]():    {words: "span of hours", kinds: asText, pattern: `^$|^[0-9]{1,2}:[0-9]{2} *- *[0-9]{1,2}:[0-9]{2}$`},
+	reflect.TypeFor[Proxy]():    {words: "SOCKS5 proxy", kinds: asText},
+	reflect.TypeFor[Server]():   {words: "address or address:port", plural: "addresses or address:port", kinds: asText},
+	reflect.TypeFor[Secret]():   {words: "secret", kinds: asTextOrNumber},
+	reflect.TypeFor[State]():    {words: "active, warming or standby", kinds: asText, enum: []string{string(Active), string(Warming), string(Standby)}},
+	reflect.TypeFor[IP]():       {words: "IP address", plural: "IP addresses", kinds: asText},
+	reflect.TypeFor[Prefix]():   {words: "range of addresses", kinds: asText, pattern: `/[0-9]{1,3}$`},
 	reflect.TypeFor[Port]():     {words: "port", kinds: []string{"integer"}, max: 65535},
 	reflect.TypeFor[LogOut]():   {words: "{}", kinds: []string{"object"}},
 }
@@ -162,7 +162,7 @@ func schemaOf(t reflect.Type) map[string]any {
 	case reflect.Int:
 		return map[string]any{"type": "integer", "minimum": 0}
 	default:
-		return map[string]any{"type": textOrNumber}
+		return map[string]any{"type": asTextOrNumber}
 	}
 }
 

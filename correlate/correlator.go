@@ -48,7 +48,8 @@ type Correlator struct {
 type state struct {
 	fit   *fit
 	dirty bool
-	last  float64 // time of the last event that touched it
+	last  float64      // time of the last event that touched it
+	tied  map[int]bool // lists a loss of this partner may be a reaction to
 }
 
 // New returns a correlator that has seen nothing.
@@ -70,7 +71,7 @@ func (c *Correlator) partner(name string) int {
 	p := c.h.partner(name)
 	for len(c.unit) <= p {
 		c.unit = append(c.unit, 0)
-		c.parts = append(c.parts, state{dirty: true})
+		c.parts = append(c.parts, state{dirty: true, tied: map[int]bool{}})
 		unit := "partner " + name
 		if by := c.provider[name]; by != "" {
 			unit = "provider " + by
@@ -90,14 +91,18 @@ func (c *Correlator) Observe(e Event) error {
 	c.h.tick(t)
 	switch e.Kind {
 	case KindListing:
-		c.h.addListing(&e)
-		c.touchAll(t)
+		ip, list := c.h.addListing(&e)
+		c.tie(ip, list)
+		c.touchTied(t)
 	case KindCap:
 		p := c.partner(e.Partner)
 		ip, _ := c.h.addCap(&e)
 		if e.Vantage == Control {
 			c.hasControl = true
 			ip = controlIP
+		}
+		if ip != controlIP {
+			c.tiePair(ip, p)
 		}
 		c.touch(p, t)
 		c.touchNear(ip, t)
@@ -110,9 +115,47 @@ func (c *Correlator) touch(p int, t float64) {
 	c.parts[p].last = math.Max(c.parts[p].last, t)
 }
 
-func (c *Correlator) touchAll(t float64) {
+// tie notes which partners may have reacted to the newest listing of the IP on the list.
+func (c *Correlator) tie(ip, list int) {
+	on := c.h.ofIP[ip]
+	if len(on) == 0 {
+		return
+	}
+	l := &c.h.listings[on[len(on)-1]]
+	for n := len(c.h.lossOfIP[ip]) - 1; n >= 0; n-- {
+		k := &c.h.losses[c.h.lossOfIP[ip][n]]
+		if k.a1 < l.a0-24*60 {
+			break
+		}
+		c.tieIf(k, l)
+	}
+}
+
+// tiePair notes which listings the newest loss of the pair may be a reaction to.
+func (c *Correlator) tiePair(ip, p int) {
+	pair := c.h.ofPair[[2]int{ip, p}]
+	if len(pair) == 0 {
+		return
+	}
+	k := &c.h.losses[pair[len(pair)-1]]
+	for _, i := range c.h.ofIP[ip] {
+		c.tieIf(k, &c.h.listings[i])
+	}
+}
+
+func (c *Correlator) tieIf(k *loss, l *listing) {
+	if l.a0 < k.a1+coCauseBefore && k.a0 < l.a1+maxLag {
+		c.parts[k.partner].tied[l.list] = true
+	}
+}
+
+// touchTied touches the partners that a listing can tell anything about. The
+// others have never lost anything near a listing: their fit is the prior.
+func (c *Correlator) touchTied(t float64) {
 	for p := range c.parts {
-		c.touch(p, t)
+		if len(c.parts[p].tied) > 0 {
+			c.touch(p, t)
+		}
 	}
 }
 
@@ -137,7 +180,10 @@ func (c *Correlator) touchNear(ip int, t float64) {
 // when an event touched it or a listing's window has ended since.
 func (c *Correlator) fitOf(p int, now float64) *fit {
 	s := &c.parts[p]
-	asOf := math.Max(s.last, c.h.milestone(now))
+	asOf := s.last
+	if len(s.tied) > 0 {
+		asOf = math.Max(asOf, c.h.milestone(now))
+	}
 	if s.dirty || s.fit == nil || s.fit.asOf < asOf {
 		s.fit = c.refit(p, asOf)
 		s.dirty = false
@@ -162,3 +208,8 @@ func (h *history) milestone(now float64) float64 {
 
 // edgePrior is the probability, before any event, that the partner reacts to the list.
 func (c *Correlator) edgePrior(p, list int) float64 { return edgePrior }
+
+// mayReact is false when nothing seen and nothing told could make the list a candidate of the partner.
+func (c *Correlator) mayReact(p, list int) bool {
+	return c.parts[p].tied[list] || c.edgePrior(p, list) != edgePrior
+}

@@ -110,19 +110,10 @@ func spread(to *[bins]float64, weight, total float64, part *[bins]float64) {
 // missesOf counts the listings of a list that had their time and broke nothing here.
 func (ft *fitter) missesOf(list int) int {
 	n := 0
-	for ip := range ft.h.ips.texts {
-		for _, i := range ft.h.ofIP[ip] {
-			l := &ft.h.listings[i]
-			if l.list != list || !ft.long(&l.span) {
-				continue
-			}
-			if ft.now < l.a1+maxLag {
-				ft.f.due = math.Min(ft.f.due, l.a1+maxLag)
-				continue
-			}
-			if !ft.reacted(ip, l.a0, l.a1+maxLag, l.a0, l.a1) {
-				n++
-			}
+	for _, i := range ft.h.ofList[list] {
+		l := &ft.h.listings[i]
+		if ft.now >= l.a1+maxLag && ft.long(&l.span) && !ft.reacted(l.ip, l.a0, l.a1+maxLag, &l.span) {
+			n++
 		}
 	}
 	return n
@@ -133,27 +124,23 @@ func (ft *fitter) long(s *span) bool {
 }
 
 // reacted says whether the pair was lost in the window, or had been lost before (and could not show a reaction).
-func (ft *fitter) reacted(ip int, from, to, s0, s1 float64) bool {
-	for _, i := range ft.h.lossOf[ft.p] {
-		k := &ft.h.losses[i]
-		if k.ip != ip {
-			continue
-		}
-		if k.a1 > from && k.a0 < to || k.a0 < s1 && k.b1 > s0 {
+func (ft *fitter) reacted(ip int, from, to float64, onset *span) bool {
+	pair := ft.h.ofPair[[2]int{ip, ft.p}]
+	for n := len(pair) - 1; n >= 0; n-- {
+		k := &ft.h.losses[pair[n]]
+		if k.a1 > from && k.a0 < to || k.a0 < onset.a1 && k.b1 > onset.a0 {
 			return true
 		}
 	}
 	return false
 }
 
+// coMisses counts the episodes, by kind, that broke nothing here.
 func (ft *fitter) coMisses() (n [2]int) {
 	for ip := range ft.h.ips.texts {
-		for _, e := range ft.episodesOf(ip) {
-			if ft.now < e.hi+coCauseAfter {
-				ft.f.due = math.Min(ft.f.due, e.hi+coCauseAfter)
-				continue
-			}
-			if !ft.reacted(ip, e.lo-coCauseBefore, e.hi+coCauseAfter, e.lo, e.hi) {
+		for _, e := range ft.h.episodes(ip) {
+			onset := span{a0: e.lo, a1: e.hi}
+			if ft.now >= e.hi+coCauseAfter && !ft.reacted(ip, e.lo-coCauseBefore, e.hi+coCauseAfter, &onset) {
 				n[e.kind()]++
 			}
 		}
@@ -163,7 +150,7 @@ func (ft *fitter) coMisses() (n [2]int) {
 
 // abuse is u: how well the onset fits the abuse behind an episode, by kind of episode.
 func (ft *fitter) abuse(k *loss) (u [2]float64) {
-	for _, e := range ft.episodesOf(k.ip) {
+	for _, e := range ft.h.episodes(k.ip) {
 		i := e.kind()
 		u[i] = math.Max(u[i], coCause(&e, &k.span))
 	}

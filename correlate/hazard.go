@@ -13,6 +13,7 @@ const (
 	pathLost                         = 0.95
 	quietFloor, listedFloor          = 0.002, 0.03 // chance that a partner reacts by itself just now
 	maskedPath, maskedElse           = 0.6, 0.002
+	samePath                         = 2 // minutes of slack: a broken path breaks for all at once
 )
 
 // predict says how likely partner j reacts to what IP i is listed on around loss k.
@@ -50,17 +51,21 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 
 // pathOdds is the likelihood ratio of "our own path is broken" from what this
 // IP sees of the other partners. Partners of one provider count once.
-func (h *history) pathOdds(k *loss, unit []int, pi predict) float64 {
+func (h *history) pathOdds(k *loss, unit []int, units int, pi predict) float64 {
+	if k.kind != LossMasked && !h.ipLostOthers(k) {
+		return math.Exp(float64(units-1) * lostOdds(false, pathLost, quietFloor))
+	}
 	log := 0.0
 	if k.kind == LossMasked {
 		log += math.Log(maskedPath / maskedElse)
 	}
-	seen := map[int]bool{unit[k.partner]: true}
+	seen := make([]bool, units)
+	seen[unit[k.partner]] = true
 	for j := range h.partners.texts {
-		if j == k.partner || seen[unit[j]] {
+		if seen[unit[j]] {
 			continue
 		}
-		lost, known := h.pairAround(k.ip, j, k, 2)
+		lost, known := h.pairAround(k.ip, j, k, samePath)
 		if !known {
 			continue
 		}
@@ -87,10 +92,14 @@ func lostOdds(lost bool, with, without float64) float64 {
 // pairAround says whether the pair was lost in the same moment as k. It is not
 // known when the pair had been lost before.
 func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, known bool) {
-	for _, i := range h.lossOf[partner] {
-		o := &h.losses[i]
-		if o.ip != ip || o.again {
+	pair := h.ofPair[[2]int{ip, partner}]
+	for n := len(pair) - 1; n >= 0; n-- {
+		o := &h.losses[pair[n]]
+		if o.again {
 			continue
+		}
+		if o.b1 < k.a0-slack && o.a1 < k.a0-slack {
+			break // what came before was over by then
 		}
 		if near(&o.span, &k.span, slack) {
 			return true, true
@@ -148,3 +157,18 @@ func (h *history) floor(k *loss, _ int) float64 {
 }
 
 func peerFloor(*loss, int) float64 { return peerLostElse }
+
+// ipLostOthers says whether the IP lost any other partner in the same moment.
+func (h *history) ipLostOthers(k *loss) bool {
+	all := h.lossOfIP[k.ip]
+	for n := len(all) - 1; n >= 0; n-- {
+		o := &h.losses[all[n]]
+		if o.a1 < k.a0-24*60 {
+			return false
+		}
+		if o.partner != k.partner && near(&o.span, &k.span, samePath) {
+			return true
+		}
+	}
+	return false
+}

@@ -94,8 +94,11 @@ type history struct {
 	losses   []loss
 	ofIP     [][]int // listings of an IP
 	lossOfIP [][]int
-	lossOf   [][]int // losses of a partner, the control's not among them
-	control  [][]int // the control's losses of a partner
+	lossOf   [][]int          // losses of a partner, the control's not among them
+	control  [][]int          // the control's losses of a partner
+	ofList   [][]int          // listings on a list
+	ofPair   map[[2]int][]int // losses of an (IP, partner)
+	eps      [][]episode      // episodes of an IP, nil when they must be made again
 	openList map[[2]int]int
 	openLoss map[[2]int]int
 	bySeq    map[uint64]int // loss by seq
@@ -106,7 +109,7 @@ type history struct {
 
 func newHistory() *history {
 	return &history{
-		openList: map[[2]int]int{}, openLoss: map[[2]int]int{},
+		openList: map[[2]int]int{}, openLoss: map[[2]int]int{}, ofPair: map[[2]int][]int{},
 		bySeq: map[uint64]int{}, listSeq: map[uint64]int{},
 		since: math.NaN(),
 	}
@@ -117,6 +120,15 @@ func (h *history) ip(s string) int {
 	for len(h.ofIP) <= id {
 		h.ofIP = append(h.ofIP, nil)
 		h.lossOfIP = append(h.lossOfIP, nil)
+		h.eps = append(h.eps, nil)
+	}
+	return id
+}
+
+func (h *history) list(s string) int {
+	id := h.lists.id(s)
+	for len(h.ofList) <= id {
+		h.ofList = append(h.ofList, nil)
 	}
 	return id
 }
@@ -143,7 +155,7 @@ func (h *history) pairYears(now float64) float64 {
 }
 
 func (h *history) addListing(e *Event) (ip, list int) {
-	ip, list = h.ip(e.Vantage), h.lists.id(e.List)
+	ip, list = h.ip(e.Vantage), h.list(e.List)
 	key := [2]int{ip, list}
 	at, was := h.openList[key]
 	lo, hi := minutes(e.Lo), minutes(e.Hi)
@@ -152,6 +164,8 @@ func (h *history) addListing(e *Event) (ip, list int) {
 		at = len(h.listings)
 		h.listings = append(h.listings, listing{span: newSpan(lo, hi), ip: ip, list: list, seq: e.Seq})
 		h.ofIP[ip] = append(h.ofIP[ip], at)
+		h.ofList[list] = append(h.ofList[list], at)
+		h.eps[ip] = nil
 		h.openList[key] = at
 		h.listSeq[e.Seq] = at
 	case e.State == Clear && was:
@@ -197,17 +211,18 @@ func (h *history) openLossOf(e *Event, ip, partner int, lo, hi float64, again bo
 	}
 	h.bySeq[e.Seq] = at
 	h.lossOf[partner] = append(h.lossOf[partner], at)
+	h.ofPair[[2]int{ip, partner}] = append(h.ofPair[[2]int{ip, partner}], at)
 	h.lossOfIP[ip] = append(h.lossOfIP[ip], at)
 }
 
 func (h *history) closeLosses(ip, partner int, lo, hi float64) {
-	all := h.lossOf[partner]
+	all := h.ofPair[[2]int{ip, partner}]
 	if ip == controlIP {
 		all = h.control[partner]
 	}
 	for i := len(all) - 1; i >= 0; i-- {
 		l := &h.losses[all[i]]
-		if l.ip == ip && l.open() {
+		if l.open() {
 			l.b0, l.b1 = math.Max(lo, l.a0), hi
 			if !l.again {
 				return // what came before was closed before
@@ -218,7 +233,14 @@ func (h *history) closeLosses(ip, partner int, lo, hi float64) {
 
 // episodes of abuse of one IP among what was seen by now.
 func (h *history) episodes(ip int) []episode {
-	var out []episode
+	if h.eps[ip] == nil {
+		h.eps[ip] = h.makeEpisodes(ip)
+	}
+	return h.eps[ip]
+}
+
+func (h *history) makeEpisodes(ip int) []episode {
+	out := []episode{}
 	for _, i := range h.ofIP[ip] {
 		l := &h.listings[i]
 		bit := uint64(1) << (l.list % 64)

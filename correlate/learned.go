@@ -54,6 +54,9 @@ func (c *Correlator) Forecasts(listingSeq uint64, now time.Time) []Forecast {
 		if _, lost := c.h.openLoss[[2]int{l.ip, p}]; lost {
 			continue
 		}
+		if !c.mayReact(p, l.list) {
+			continue
+		}
 		f := c.fitOf(p, at)
 		n := slices.Index(f.cand, l.list)
 		if n < 0 {

@@ -107,7 +107,7 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 	base := t.w * t.b
 	return lists, []Share{
 		{ByPartner, "", base * wideRate * c.h.wideOdds(k, c.hasControl, c.peerPredict(now))},
-		{ByPath, "", base * pathRate * c.h.pathOdds(k, c.unit, c.predict(now))},
+		{ByPath, "", base * pathRate * c.h.pathOdds(k, c.unit, len(c.units.texts), c.predict(now))},
 		{ByAbuse, "", co},
 		{own, "", f.mu * base},
 	}
@@ -120,7 +120,7 @@ func (c *Correlator) termOf(i int, k *loss, f *fit, now float64) *term {
 			return &f.terms[j]
 		}
 	}
-	ft := &fitter{h: c.h, p: k.partner, now: now, f: f, eps: map[int][]episode{}}
+	ft := &fitter{h: c.h, p: k.partner, now: now, f: f}
 	t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, now), silenced: 1}
 	t.u = ft.abuse(k)
 	ft.terms = []term{t}
@@ -131,7 +131,7 @@ func (c *Correlator) termOf(i int, k *loss, f *fit, now float64) *term {
 	}
 	for j := range ft.terms[0].reach {
 		r := &ft.terms[0].reach[j]
-		r.cand = num[r.cand] - 1
+		r.cand = num[r.list] - 1
 	}
 	return &ft.terms[0]
 }

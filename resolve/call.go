@@ -184,12 +184,9 @@ func (k *call) share() time.Duration {
 	return min(k.client.opt.Timeout, k.left)
 }
 
-// enter makes sure that a slot of srv is held. A retry with the same server
-// keeps its own: else each retry of a dead zone would wait for the next question's.
+// enter takes a slot of srv. A retry queues by its question's age, so it waits
+// behind older questions only.
 func (k *call) enter(ctx context.Context, srv *server) *Error {
-	if k.slot == srv && srv.keep() {
-		return nil
-	}
 	k.leave()
 	if err := srv.enter(ctx, k); err != nil {
 		return err

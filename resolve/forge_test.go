@@ -57,9 +57,15 @@ func TestForgedCaseAgainstASilentServer(t *testing.T) {
 func TestServerThatDoesNotKeepCase(t *testing.T) {
 	d := testWorld(t, oneName)
 	d.Zone(".").Set(lab.DNSBehaviour{LowerCase: true})
-	c := testClient(t, Options{Tries: 1}, d)
-	together(20, func(int) { mustAnswer(t, c, Query{Name: "name.example"}) })
+	burst := testClient(t, Options{Tries: 1}, d)
+	together(20, func(int) { mustAnswer(t, burst, Query{Name: "name.example"}) })
 	before := d.Zone(".").Stats().Questions
+	c := testClient(t, Options{Tries: 1}, d)
+	mustAnswer(t, c, Query{Name: "name.example"})
+	if n := d.Zone(".").Stats().Questions - before; n != caseMisses {
+		t.Errorf("believed after %d answers in another case", n)
+	}
+	before = d.Zone(".").Stats().Questions
 	if a := mustAnswer(t, c, Query{Name: "name.example"}); a.Tries != 1 || c.Servers()[0].KeepsCase {
 		t.Errorf("%+v, %+v", a.Answer, c.Servers()[0])
 	}

@@ -21,7 +21,7 @@ func (k *call) handle(ctx context.Context, e event, d time.Duration) (part, step
 	case gotError:
 		return k.weigh(ctx, t, e.msg, d)
 	case gotCase:
-		return k.spelled(ctx, t, e.msg, d)
+		return part{}, k.spelled(t, e.msg)
 	case gotFailure:
 		if k.current(t) {
 			k.reason.network = e.err
@@ -38,28 +38,24 @@ func (k *call) handle(ctx context.Context, e event, d time.Duration) (part, step
 // only an answer counts.
 func (k *call) current(t *try) bool { return t.number == k.number }
 
-// spelled judges an answer in another case: believed where the server is known
-// for it, ignored where it can only be forged. Otherwise the question is asked
-// again; when all queries fared so, the last answer may count after a while.
-func (k *call) spelled(ctx context.Context, t *try, msg []byte, d time.Duration) (part, step) {
-	keeps, loses := t.srv.spelling()
-	if loses {
-		return k.weigh(ctx, t, msg, d)
-	}
+// spelled judges an answer in another case: ignored where it can only be
+// forged. Otherwise the question is asked again; when all queries fared so, the
+// last answer may count after a while.
+func (k *call) spelled(t *try, msg []byte) step {
 	k.reason.odd = errSpelling
-	if keeps {
-		return part{}, goOn
+	if keeps, _ := t.srv.spelling(); keeps {
+		return goOn
 	}
 	k.held = event{try: t, msg: msg}
 	if !k.current(t) {
-		return part{}, goOn
+		return goOn
 	}
 	if k.misses++; k.misses < caseMisses {
-		return part{}, k.askAgain(t)
+		return k.askAgain(t)
 	}
 	k.patient = true
 	k.timer.Reset(min(casePatience, k.remaining()))
-	return part{}, goOn
+	return goOn
 }
 
 // release judges, when the timer fires, the answer held: no true one came

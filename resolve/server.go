@@ -2,9 +2,7 @@ package resolve
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -69,14 +67,6 @@ func (s *server) enter(ctx context.Context, k *call) *Error {
 	s.gate.quit(w)
 	s.mu.Unlock()
 	return err
-}
-
-// keep reports whether a call may use its slot for another try: not after the
-// window shrank below what is in flight.
-func (s *server) keep() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gate.used <= s.gate.limit
 }
 
 // leave gives the slot of a call back without a judgement.
@@ -242,36 +232,3 @@ func (s *sock) full() bool {
 	defer s.mu.Unlock()
 	return s.retired || len(s.pending) >= sockMax
 }
-
-// overTCP asks again what did not fit (RFC 7766 §5), within d.
-func (s *server) overTCP(ctx context.Context, t *try, d time.Duration) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	defer context.AfterFunc(s.client.ctx, cancel)()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", s.addr.String())
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	id := uint16(s.client.random())
-	query := appendQuery(make([]byte, 2, 300), id, t.asked, t.edns)
-	binary.BigEndian.PutUint16(query, uint16(len(query)-2))
-	if _, err := conn.Write(query); err != nil {
-		return nil, err
-	}
-	var size [2]byte
-	if _, err := io.ReadFull(conn, size[:]); err != nil {
-		return nil, err
-	}
-	msg := make([]byte, binary.BigEndian.Uint16(size[:]))
-	if _, err := io.ReadFull(conn, msg); err != nil {
-		return nil, err
-	}
-	if k := kin(msg, t.asked); k == notAnswer || k == stranger || idOf(msg) != id {
-		return nil, errNotOurs
-	}
-	return msg, nil
-}
-
-var errNotOurs = errors.New("its answer is to another question")

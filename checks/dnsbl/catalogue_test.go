@@ -203,6 +203,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
+func TestFindPrefersWords(t *testing.T) {
+	c := load(t, "lists: [{id: xb1, zone: a.example}, {id: acme-xbl, zone: b.example}]")
+	if _, err := c.Find("xbl"); err == nil || !strings.Contains(err.Error(), "did you mean acme-xbl?") {
+		t.Errorf("xbl: %v", err)
+	}
+}
+
 func TestIDByZone(t *testing.T) {
 	c := load(t, small)
 	for zone, want := range map[string]string{"XBL.Spamhaus.org.": "spamhaus-xbl", "0key0.spare.example": "spare", "x.second.example": "spare", "spam.dnsbl.sorbs.net": "sorbs", "example": "", "spare.example": ""} {
@@ -261,8 +268,11 @@ func TestAdd(t *testing.T) {
 	if l, err := c.Find("cbl"); err != nil || l.Zone != "local.example" {
 		t.Errorf("cbl is %v (%v), want the added one", l, err)
 	}
-	if l, err := c.Find("cbl.abuseat.org"); err == nil {
-		t.Errorf("the replaced list's zone still leads to %v", l)
+	if id, ok := c.IDByZone("cbl.abuseat.org"); ok {
+		t.Errorf("the replaced list's zone still leads to %s", id)
+	}
+	if n := len(c.Lists); n != 7 {
+		t.Errorf("%d lists after replacing one and adding one, want 7", n)
 	}
 	if l, err := c.Find("own.example"); err != nil || l.ID != "feed" {
 		t.Errorf("own.example is %v (%v), want the feed", l, err)
@@ -284,12 +294,15 @@ func TestKeys(t *testing.T) {
 	}
 	for _, bad := range []string{"two.labels", "späce", "-a", "a-", "a b", strings.Repeat("x", 64)} {
 		c.Expand(map[string]string{"spare": bad})
-		if why := l.Unusable(); l.Expanded != "" || !strings.Contains(why, "blocklists.keys.spare") || strings.Contains(why, bad) {
+		if why := l.Unusable(); l.Expanded != "" || !strings.Contains(why, "its access key (blocklists.keys.spare)") || strings.Contains(why, bad) {
 			t.Errorf("key %q: expanded to %q, %q", bad, l.Expanded, why)
 		}
 		if err := CheckKey(bad); err == nil || strings.Contains(err.Error(), bad) {
 			t.Errorf("CheckKey(%q) says %v", bad, err)
 		}
+	}
+	if err := CheckKey(strings.Repeat("x", 64)); err == nil || !strings.Contains(err.Error(), "64 characters") {
+		t.Errorf("a long key: %v", err)
 	}
 	c.Expand(map[string]string{"spare": "K3y"})
 	if l.Expanded != "k3y.spare.example" || l.Unusable() != "" || l.Zone != "{key}.spare.example" {
@@ -302,7 +315,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestRedactor(t *testing.T) {
-	redact := Redactor(map[string]string{"a": "s3cret", "b": "s3cret-longer", "c": "", "d": "x.y+z"})
+	keys := map[string]string{"a": "s3cret", "b": "s3cret-longer", "c": "", "d": "x.y+z"}
 	for in, want := range map[string]string{
 		"2.0.0.127.s3cret.zen.example":  "2.0.0.127.{key}.zen.example",
 		"2.0.0.127.S3CrEt.zen.example.": "2.0.0.127.{key}.zen.example.",
@@ -310,8 +323,10 @@ func TestRedactor(t *testing.T) {
 		"x.y+z or xay+z":                "{key} or xay+z",
 		"nothing here":                  "nothing here",
 	} {
-		if got := redact(in); got != want {
-			t.Errorf("%s: got %s, want %s", in, got, want)
+		for range 20 { // whatever the order of the map
+			if got := Redactor(keys)(in); got != want {
+				t.Errorf("%s: got %s, want %s", in, got, want)
+			}
 		}
 	}
 	if got := Redactor(nil)("as it is"); got != "as it is" {

@@ -43,13 +43,13 @@ func (s *Sweep) Coverage() Coverage {
 }
 
 // Diagnose names the one trouble of ours behind the silence when at least half
-// of three or more lists that could be asked fail in the same way. It is pure. resolvers are the
+// of three or more lists that can be tested fail in the same way. It is pure. resolvers are the
 // servers asked, for the words.
 func Diagnose(conditions []Condition, resolvers []netip.AddrPort) *Trouble {
 	count, asked := map[Cause]int{}, 0
 	for _, c := range conditions {
-		if c.Health == HealthRetired || c.Cause == CauseUnusable {
-			continue
+		if c.Health == HealthRetired || c.Health == HealthUntested || c.Cause == CauseUnusable {
+			continue // they could not pass whatever the resolver does
 		}
 		asked++
 		if c.Health == HealthSuspended {

@@ -39,9 +39,10 @@ lists:
   - id: bits
     zone: bits.example
     impact: high
-    bits: {2: black, 4: {meaning: grey, impact: low}, 0x100: second octet, red: 8, 48: both}
+    bits: {2: black, 4: {meaning: grey, impact: low}, 0x100: third octet, 0x10000: second octet, red: 8, 48: both}
     refusals: {127.0.0.1: query refused}
     codes: {127.0.0.255: whole value}
+  - {id: narrow, zone: narrow.example, codes: {127.0.0.2-254: listed}, refusals: {127.0.0.99: over the limit}}
   - {id: real1, zone: real1.example, bits: {1: botnet, 2: no authentication}}
   - {id: irc, zone: irc.example, codes: {127.0.0.1: open proxy}}
   - {id: allow, zone: allow.example, kind: allow, codes: {"127.0.*.1-3": trusted, 127.0.9.1: {meaning: lost it, class: neutral}}, refusals: {"127.0.*.255": volume}}
@@ -80,7 +81,8 @@ func TestRead(t *testing.T) {
 		{"bits", "127.0.0.2", "black", bad, high, false},
 		{"bits", "127.0.0.14", "black, red, grey", bad, high, false},
 		{"bits", "127.0.0.4", "grey", bad, low, false},
-		{"bits", "127.0.1.0", "second octet", bad, high, false},
+		{"bits", "127.0.1.0", "third octet", bad, high, false},
+		{"bits", "127.1.0.0", "second octet", bad, high, false},
 		{"bits", "127.0.0.16", "undocumented code 127.0.0.16", bad, info, true}, // half of a mask is none of it
 		{"bits", "127.0.0.48", "both", bad, high, false},
 		{"bits", "127.0.0.66", "black, undocumented bits 0x40", bad, high, false},
@@ -167,6 +169,7 @@ func TestReadImpossible(t *testing.T) {
 		{"bare", "127.0.0.1", "does not document"},
 		{"bare", "127.255.255.0", "127.255.255.0/24 are refusals"},
 		{"bits", "127.0.0.1", `127.0.0.1 means "query refused"`},
+		{"narrow", "127.0.0.99", `127.0.0.99 means "over the limit"`}, // although a wider code holds it
 		{"real1", "127.255.255.255", "127.255.255.0/24 are refusals"}, // although both bits are set
 		{"allow", "127.0.7.255", `127.0.7.255 means "volume"`},
 		{"score", "127.255.255.255", "127.255.255.0/24 are refusals"},

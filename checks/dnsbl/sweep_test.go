@@ -442,6 +442,7 @@ func TestDiagnoseNamesTheResolversTrouble(t *testing.T) {
 		{"two lists prove nothing", cond(2, bad(CauseSilent)), "", ""},
 		{"missing keys do not count", append(cond(5, bad(CauseUnusable)), cond(3, ok)...), "", ""},
 		{"nor do they dilute the others", append(cond(5, bad(CauseUnusable)), cond(3, bad(CauseSilent))...), "silent", "3 of 3"},
+		{"nor do untested lists", append(cond(9, Condition{Health: HealthUntested}), cond(4, bad(CauseEmpty))...), "filtered", "4 of 4"},
 		{"four of ten is not half", append(cond(4, bad(CauseSilent)), cond(6, ok)...), "", ""},
 	}
 	for _, tt := range tests {

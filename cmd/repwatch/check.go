@@ -134,7 +134,7 @@ func (a *app) printCheck(doc api.Check, verbose bool) {
 	for _, o := range doc.Own {
 		a.printOwn(o)
 	}
-	a.printCoverage(doc)
+	a.printCoverage(doc, verbose)
 }
 
 func bySubject(results []api.CheckResult) (groups [][]api.CheckResult) {
@@ -164,6 +164,13 @@ func (a *app) printSubject(results []api.CheckResult, verbose bool) {
 		head = a.out.paint(red, fmt.Sprintf("listed on %s", plural(findings, "list")))
 	case told == 0:
 		head = a.out.paint(yellow, "unknown: no list could be believed")
+	case told < len(results):
+		head = fmt.Sprintf("not listed on the %s that could tell", plural(told, "list"))
+		if told*2 < len(results) {
+			head = a.out.paint(yellow, head)
+		} else {
+			head = a.out.paint(green, head)
+		}
 	}
 	a.out.printf("%s  %s\n", a.out.paint(bold, results[0].Subject), head)
 	for _, r := range results {
@@ -198,7 +205,7 @@ func (a *app) printListing(r api.CheckResult) {
 }
 
 // printCoverage always says how much could be told, and why not more (rule of truth 7).
-func (a *app) printCoverage(doc api.Check) {
+func (a *app) printCoverage(doc api.Check, verbose bool) {
 	c := doc.Coverage
 	a.out.printf("\n%d of %s answered", c.Answered, plural(c.Asked, "list"))
 	if c.Unknown > 0 {
@@ -213,6 +220,10 @@ func (a *app) printCoverage(doc api.Check) {
 	}
 	for _, n := range doc.Notes {
 		a.out.printf("%s %s\n", a.out.paint(yellow, "note:"), a.out.wrap("  ", n))
+	}
+	if doc.Trouble != nil && !verbose {
+		a.out.printf("  (repwatch check -v names each list)\n") // one trouble is one message, not forty
+		return
 	}
 	for _, l := range doc.Lists {
 		if l.Health == dnsbl.HealthSuspended || l.Health == dnsbl.HealthRetired {

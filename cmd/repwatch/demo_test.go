@@ -21,9 +21,9 @@ func TestDemoTellsBothStories(t *testing.T) {
 		"listed xbl: exploited host (127.0.0.4, impact critical)",
 		"reason: Pushdo bot",
 		"delist at https://lists.example/remove/203.0.113.7",
-		"203.0.113.7 not listed",
+		"203.0.113.7 not listed on the 2 lists",
 		"contoso.example offers STARTTLS to 203.0.113.7",
-		"203.0.113.7 not listed",
+		"203.0.113.7 not listed on the 2 lists",
 		"fabrikam.example does not offer STARTTLS to 203.0.113.7",
 		"Now yours",
 	} {

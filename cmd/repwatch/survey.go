@@ -167,8 +167,8 @@ func (s *survey) vantageOf(ctx context.Context, sending config.Address) smtp.Van
 			s.note("%s is not an address of this host and has no bind or via: the system chooses the source, and seen_ip tells what the partner saw", sending.IP)
 		}
 	}
-	if v.EHLO == "" {
-		if ptr, err := resolve.PTR(ctx, s.dns, sending.IP, resolve.Query{}); err == nil && len(ptr.Values) > 0 {
+	if v.EHLO == "" && sending.IP.IsGlobalUnicast() && !sending.IP.IsPrivate() {
+		if ptr, err := resolve.PTR(ctx, s.dns, sending.IP, resolve.Query{Budget: s.cfg.DNS.Timeout.D()}); err == nil && len(ptr.Values) > 0 {
 			v.EHLO = strings.TrimSuffix(ptr.Values[0], ".")
 		}
 	}

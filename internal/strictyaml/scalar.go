@@ -124,7 +124,7 @@ func number(n ast.Node) (float64, bool) {
 			return float64(i), true
 		}
 	case *ast.FloatNode:
-		return v.Value, !math.IsInf(v.Value, 0) && !math.IsNaN(v.Value)
+		return v.Value, true // .inf and .nan are nodes of their own
 	}
 	return 0, false
 }

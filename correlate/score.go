@@ -1,0 +1,189 @@
+package correlate
+
+import (
+	"math"
+	"math/bits"
+)
+
+// grid holds one value for each q (first index) without a co-cause and with each qc (second index).
+type grid [len(qGrid)][1 + len(qcGrid)]float64
+
+// factors are the likelihood ratios of one loss, by what the hypothesis shares with the lists within its reach.
+type factors struct {
+	within uint8
+	masks  []uint8
+	ratios []grid
+}
+
+func (f *factors) of(mask uint8, make func(uint8, *grid)) *grid {
+	for i, m := range f.masks {
+		if m == mask {
+			return &f.ratios[i]
+		}
+	}
+	f.masks = append(f.masks, mask)
+	f.ratios = append(f.ratios, grid{})
+	g := &f.ratios[len(f.ratios)-1]
+	make(mask, g)
+	return g
+}
+
+// score fills the posterior over all subsets of the candidates.
+func (ft *fitter) score() {
+	terms := ft.telling()
+	ft.f.subs = ft.f.subs[:0]
+	logs := make([]float64, 0, 200)
+	on, off := make([]float64, len(ft.f.cand)), make([]float64, len(ft.f.cand))
+	for i, l := range ft.f.cand {
+		p := ft.prior(l)
+		on[i], off[i] = math.Log(p), math.Log(1-p)
+	}
+	for mask := range uint(1) << len(ft.f.cand) {
+		if bits.OnesCount(mask) > maxSet {
+			continue
+		}
+		prior := 0.0
+		for i := range on {
+			if mask&(1<<i) != 0 {
+				prior += on[i]
+			} else {
+				prior += off[i]
+			}
+		}
+		plain, co := ft.weigh(uint8(mask), terms)
+		logs = append(logs, prior+math.Log(1-coCausePrior)+plain.log(), prior+math.Log(coCausePrior)+co.log())
+		ft.f.subs = append(ft.f.subs,
+			subset{mask: uint8(mask), q: plain.q()},
+			subset{mask: uint8(mask), co: true, q: co.q(), qc: co.qc()})
+	}
+	ft.normalise(logs)
+}
+
+// telling returns a table for every loss that can tell hypotheses apart.
+func (ft *fitter) telling() []*factors {
+	var out []*factors
+	ft.told = ft.told[:0]
+	for i := range ft.terms {
+		t := &ft.terms[i]
+		if t.omega < 1e-9 || t.within == 0 && t.u[0]+t.u[1] == 0 {
+			continue
+		}
+		out = append(out, &factors{within: t.within})
+		ft.told = append(ft.told, t)
+	}
+	return out
+}
+
+// weigh averages the likelihood of a set over the grids, without and with the co-cause.
+func (ft *fitter) weigh(mask uint8, terms []*factors) (plain, co mean) {
+	misses := 0
+	for i, n := range ft.f.misses {
+		if mask&(1<<i) != 0 {
+			misses += n
+		}
+	}
+	l := ft.likelihood(mask, terms)
+	for i, q := range qGrid {
+		base := math.Log(qPrior[i]) + float64(misses)*math.Log(1-q)
+		plain.add(base+l[i][0], q, [2]float64{})
+		for j, qc := range qcGrid {
+			quiet := float64(ft.f.coMiss[0])*math.Log(1-qc[0]) + float64(ft.f.coMiss[1])*math.Log(1-qc[1])
+			co.add(base+math.Log(qcPrior[j])+quiet+l[i][1+j], q, qc)
+		}
+	}
+	return plain, co
+}
+
+// likelihood is log L over the losses. Products are turned into logarithms
+// every few terms: a term is below 1e20, so eight stay far from overflow.
+func (ft *fitter) likelihood(mask uint8, terms []*factors) (out grid) {
+	prod := ones
+	for n, f := range terms {
+		r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[n], m, g) })
+		for i := range prod {
+			for j := range prod[i] {
+				prod[i][j] *= r[i][j]
+			}
+		}
+		if n%8 == 7 || n == len(terms)-1 {
+			for i := range prod {
+				for j := range prod[i] {
+					out[i][j] += math.Log(prod[i][j])
+				}
+			}
+			prod = ones
+		}
+	}
+	return out
+}
+
+var ones = func() (g grid) {
+	for i := range g {
+		for j := range g[i] {
+			g[i][j] = 1
+		}
+	}
+	return g
+}()
+
+// ratios is how much better the hypothesis explains one loss than nothing does.
+func (ft *fitter) ratios(t *term, mask uint8, g *grid) {
+	k := &ft.h.losses[t.loss]
+	scale := t.omega / math.Max(1e-18, ft.f.mu*t.w*t.b)
+	for i, q := range qGrid {
+		onset, h := reaction(t, k, mask, q)
+		g[i][0] = 1 + scale*onset*h
+		for j, qc := range qcGrid {
+			g[i][1+j] = 1 + scale*(onset*h+(qc[0]*t.u[0]+qc[1]*t.u[1])*t.b)
+		}
+	}
+}
+
+// mean averages over a grid of log weights.
+type mean struct {
+	max, sum, sq float64
+	sqc          [2]float64
+}
+
+func (m *mean) add(log, q float64, qc [2]float64) {
+	if m.sum == 0 || log > m.max {
+		f := 0.0
+		if m.sum > 0 {
+			f = math.Exp(m.max - log)
+		}
+		m.sum, m.sq, m.sqc = m.sum*f, m.sq*f, [2]float64{m.sqc[0] * f, m.sqc[1] * f}
+		m.max = log
+	}
+	w := math.Exp(log - m.max)
+	m.sum, m.sq, m.sqc = m.sum+w, m.sq+w*q, [2]float64{m.sqc[0] + w*qc[0], m.sqc[1] + w*qc[1]}
+}
+
+func (m *mean) log() float64   { return m.max + math.Log(m.sum) }
+func (m *mean) q() float64     { return m.sq / m.sum }
+func (m *mean) qc() [2]float64 { return [2]float64{m.sqc[0] / m.sum, m.sqc[1] / m.sum} }
+
+func (ft *fitter) normalise(logs []float64) {
+	top := math.Inf(-1)
+	for _, l := range logs {
+		top = math.Max(top, l)
+	}
+	sum := 0.0
+	for i, l := range logs {
+		ft.f.subs[i].p = math.Exp(l - top)
+		sum += ft.f.subs[i].p
+	}
+	ft.f.pip = make([]float64, len(ft.f.cand))
+	ft.f.pc = 0
+	for i := range ft.f.subs {
+		s := &ft.f.subs[i]
+		s.p /= sum
+		for c := range ft.f.cand {
+			if s.mask&(1<<c) != 0 {
+				ft.f.pip[c] += s.p
+			}
+		}
+		if s.co {
+			ft.f.pc += s.p
+		}
+	}
+}
