@@ -41,8 +41,9 @@ type CheckResult struct {
 	Reason    string             `json:"reason"`
 	Why       string             `json:"why"`
 	DelistURL string             `json:"delist_url"`
-	TTL       int                `json:"ttl"` // seconds
-	Age       int                `json:"age"` // seconds the answer may have lain in a cache
+	DelistHow string             `json:"delist_how"` // in words, with the usual time where known
+	TTL       int                `json:"ttl"`        // seconds
+	Age       int                `json:"age"`        // seconds the answer may have lain in a cache
 	Score     *int               `json:"score,omitempty"`
 	ListName  string             `json:"-"` // for tables
 }
@@ -98,9 +99,22 @@ func checkResult(r dnsbl.Result) CheckResult {
 	if r.Reading.Verdict == dnsbl.Listed {
 		class, impact := r.Reading.Class, r.Reading.Impact
 		out.Class, out.Impact = &class, &impact
-		out.DelistURL = r.DelistURL()
+		out.DelistURL, out.DelistHow = r.DelistURL(), delistHow(r.List.Delist)
 	}
 	return out
+}
+
+func delistHow(d dnsbl.Delist) string {
+	switch {
+	case d.How == "" && d.Typical == "":
+		return ""
+	case d.Typical == "":
+		return d.How
+	case d.How == "":
+		return "usually takes " + d.Typical
+	default:
+		return d.How + "; usually takes " + d.Typical
+	}
 }
 
 // Exit is the command's exit code: findings on lists and, for public addresses, on our own side.

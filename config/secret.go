@@ -13,10 +13,17 @@ import (
 // Secret is a value that is never shown: written out, or named by
 // ${credential:NAME} (systemd's credentials), ${file:PATH} or ${env:NAME}. It is
 // read when it is needed, so one that is missing is fatal only for what needs it.
-type Secret struct{ raw string }
+type Secret struct {
+	raw *string // behind a pointer, because fmt goes around Format when a verb does not fit what holds the secret
+}
 
 // NewSecret makes a secret of a reference or a literal value.
-func NewSecret(raw string) Secret { return Secret{raw} }
+func NewSecret(raw string) Secret {
+	if raw == "" {
+		return Secret{}
+	}
+	return Secret{&raw}
+}
 
 // ErrMissing marks a secret whose reference leads nowhere.
 var ErrMissing = errors.New("secret missing")
@@ -24,15 +31,22 @@ var ErrMissing = errors.New("secret missing")
 var reference = regexp.MustCompile(`^\$\{(credential|file|env):([^{}]+)\}$`)
 
 // Set reports that something was configured.
-func (s Secret) Set() bool { return s.raw != "" }
+func (s Secret) Set() bool { return s.raw != nil }
+
+func (s Secret) text() string {
+	if s.raw == nil {
+		return ""
+	}
+	return *s.raw
+}
 
 // String names where the secret comes from, never the secret.
 func (s Secret) String() string {
 	switch {
-	case s.raw == "":
+	case !s.Set():
 		return ""
-	case reference.MatchString(s.raw):
-		return s.raw
+	case reference.MatchString(s.text()):
+		return s.text()
 	default:
 		return "[secret]"
 	}
@@ -51,21 +65,21 @@ func (s *Secret) UnmarshalText(b []byte) error {
 	if strings.HasPrefix(text, "${") && !reference.MatchString(text) {
 		return faulty("write ${credential:NAME}, ${file:PATH} or ${env:NAME}", "that is no reference to a secret")
 	}
-	s.raw = text
+	*s = NewSecret(text)
 	return nil
 }
 
 // literal is the value where it was written out, and whether it was.
 func (s Secret) literal() (string, bool) {
-	return s.raw, s.raw != "" && !reference.MatchString(s.raw)
+	return s.text(), s.Set() && !reference.MatchString(s.text())
 }
 
 // Value is the secret, without white space around it where it comes from outside
 // the configuration. Its error wraps ErrMissing and says where it was looked for.
 func (s Secret) Value() (string, error) {
-	m := reference.FindStringSubmatch(s.raw)
+	m := reference.FindStringSubmatch(s.text())
 	if m == nil {
-		return s.raw, nil
+		return s.text(), nil
 	}
 	switch name := m[2]; m[1] {
 	case "env":

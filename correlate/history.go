@@ -18,6 +18,7 @@ const (
 	episodeGap     = 180 // minutes between listings of one IP that start a new episode of abuse
 	coCauseBefore  = 100 // a co-caused loss begins from 90 min before the first listing of an episode ...
 	coCauseAfter   = 110 // ... until 150 min after it
+	probeEvery     = 60  // minutes between two looks at a pair, as scheduled by default
 	together       = 30  // slack in minutes within which two brackets tell of one event
 )
 

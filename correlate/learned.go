@@ -62,10 +62,11 @@ func (c *Correlator) Forecasts(listingSeq uint64, now time.Time) []Forecast {
 		if n < 0 {
 			continue
 		}
+		gone := c.h.shown(f, l, at)
 		sum := 0.0
 		for j := range f.subs {
 			if s := &f.subs[j]; s.mask&(1<<n) != 0 {
-				sum += s.p * s.q
+				sum += s.p * s.q * (1 - gone) / (1 - s.q*gone)
 			}
 		}
 		out = append(out, Forecast{listingSeq, name, sum})
@@ -81,4 +82,16 @@ func compare(a, b string) int {
 		return 1
 	}
 	return 0
+}
+
+// shown is the share of reactions to the listing that would have been seen by
+// now: a partner that has not reacted although its time is over will not.
+func (h *history) shown(f *fit, l *listing, now float64) float64 {
+	const steps = 4
+	p := 0.0
+	for i := range steps {
+		looked := now - (float64(i)+.5)/steps*probeEvery
+		p += f.g.hit(l.a0, l.a1, math.Inf(-1), looked) / steps
+	}
+	return p
 }

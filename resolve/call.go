@@ -122,7 +122,7 @@ func (k *call) goTo(name string, chain []string) error {
 func (k *call) ask(ctx context.Context) (part, *Error) {
 	k.denied, k.reason, k.number, k.held = k.denied[:0], reason{}, 0, event{}
 	defer k.forget()
-	for k.number < k.maxTries && k.left > time.Millisecond {
+	for k.number < k.maxTries && k.left > 0 {
 		k.number++
 		srv := k.choose()
 		if srv == nil {

@@ -61,7 +61,9 @@ func TestServerThatDoesNotKeepCase(t *testing.T) {
 	together(20, func(int) { mustAnswer(t, burst, Query{Name: "name.example"}) })
 	before := d.Zone(".").Stats().Questions
 	c := testClient(t, Options{Tries: 1}, d)
-	mustAnswer(t, c, Query{Name: "name.example"})
+	if a := mustAnswer(t, c, Query{Name: "name.example"}); a.Elapsed < casePatience || a.Elapsed > 10*time.Second {
+		t.Errorf("believed after %v, want %v", a.Elapsed, casePatience)
+	}
 	if n := d.Zone(".").Stats().Questions - before; n != caseMisses {
 		t.Errorf("believed after %d answers in another case", n)
 	}

@@ -218,10 +218,13 @@ func (j *job) one(ctx context.Context, p Point, cond Condition) Result {
 // believe re-asks the test points when there are hits; a list that fails takes
 // all its answers of this sweep with it.
 func (j *job) believe(ctx context.Context) {
-	hits := 0
+	hits, findings := 0, 0
 	for _, r := range j.results {
 		if r.Reading.Verdict == Listed {
 			hits++
+		}
+		if r.Finding() {
+			findings++ // allowlists and scores answer for most of us by design
 		}
 	}
 	if hits > 0 && j.failed.Load() == nil {
@@ -237,7 +240,7 @@ func (j *job) believe(ctx context.Context) {
 		}
 		return
 	}
-	j.again = len(j.subjects) >= 8 && hits*2 > len(j.subjects)
+	j.again = len(j.subjects) >= 8 && findings*2 > len(j.subjects)
 }
 
 // fail suspends the list on the spot, with the answer that gave it away.
@@ -283,7 +286,17 @@ func (j *job) reason(ctx context.Context, p Point) string {
 	for _, t := range resolve.Texts(a) {
 		texts = append(texts, strings.TrimSpace(t))
 	}
-	return j.e.opt.Redact(strings.Join(texts, " | "))
+	return shorten(j.e.opt.Redact(strings.Join(texts, " | ")), maxReason)
+}
+
+// maxReason bounds, in bytes, what is kept of a list's words.
+const maxReason = 1024
+
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 func (j *job) blank(p Point) Result {

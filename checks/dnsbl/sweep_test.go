@@ -200,6 +200,10 @@ func TestMassHitsWantASecondLook(t *testing.T) {
 		if s := e.Sweep(t.Context(), lists, points(ips[1:]...), nil); len(s.LookAgain) != 0 {
 			t.Errorf("4 of 7 hit: LookAgain %v, want none: fewer than eight addresses", s.LookAgain)
 		}
+		allow := mustLists(t, "id: l, zone: l.example, kind: allow, "+stated+", "+free)
+		if s := New(Options{Resolver: w}).Sweep(t.Context(), allow, points(ips...), nil); len(s.LookAgain) != 0 {
+			t.Error("an allowlist that knows most of us wants a second look, but that is good news")
+		}
 		delete(entries, reversed(ips[0]))
 		if s := e.Sweep(t.Context(), lists, points(ips...), nil); len(s.LookAgain) != 0 {
 			t.Errorf("4 of 8 hit: LookAgain %v, want none: not more than half", s.LookAgain)

@@ -199,9 +199,18 @@ func (a *app) printListing(r api.CheckResult) {
 	if r.Reason != "" {
 		a.out.printf("  %s%s\n", "reason: ", a.out.wrap(indent, r.Reason))
 	}
-	if r.DelistURL != "" && r.Finding() {
-		a.out.printf("  %s%s\n", "next:   ", "delist at "+r.DelistURL)
+	if next := delistWords(r); next != "" && r.Finding() {
+		a.out.printf("  next:   %s\n", a.out.wrap(indent, next))
 	}
+}
+
+// delistWords is how to get off a list: where, and what is known of how.
+func delistWords(r api.CheckResult) string {
+	where := ""
+	if r.DelistURL != "" {
+		where = "delist at " + r.DelistURL
+	}
+	return strings.Join(nonEmpty(where, prefix("how: ", r.DelistHow)), "\n")
 }
 
 // printCoverage always says how much could be told, and why not more (rule of truth 7).

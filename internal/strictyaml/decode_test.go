@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -115,6 +116,7 @@ func TestProblems(t *testing.T) {
 		{"doubled map key", "words: {a: 1, b: 2, a: 3}", "f.yaml:1:21: a is there twice, first in line 1\n  hint: keep one of them"},
 		{"number wanted", "members:\n  - per_second: \"fast\"\n", "f.yaml:2:17: per_second: want a number, got text \"fast\""},
 		{"quoted number", "count: \"3\"", "f.yaml:1:8: count: want a whole number, got text \"3\"\n  hint: remove the quotes"},
+		{"quoted exponent", "rate: \"1e3\"", "f.yaml:1:7: rate: want a number, got text \"1e3\"\n  hint: remove the quotes"},
 		{"fraction", "count: 1.5", "f.yaml:1:8: count: want a whole number, got the number 1.5"},
 		{"too large", "port: 70000", "f.yaml:1:7: port: 70000 is out of range"},
 		{"negative", "port: -1", "f.yaml:1:7: port: -1 is out of range"},
@@ -225,6 +227,11 @@ func (t *tree) UnmarshalNode(n Node) {
 	}
 }
 
+func tooDeep(tokens token.Tokens) *token.Token {
+	t, _ := overLimit(tokens)
+	return t
+}
+
 func TestTooDeep(t *testing.T) {
 	for name, one := range map[string]string{"brackets": "[", "braces": "{a: ", "dashes": "- ", "question marks": "? ", "tags": "!!a ", "tags on lines": "!!a\n", "anchors": "&a ", "colons": "a: "} {
 		if tooDeep(lexer.Tokenize(strings.Repeat(one, 30))) != nil {
@@ -247,6 +254,30 @@ func TestTooDeep(t *testing.T) {
 	}
 	if tooDeep(lexer.Tokenize("["+strings.Repeat("[a: b], ", 100)+"]")) != nil {
 		t.Error("100 lists side by side are too deep")
+	}
+}
+
+func TestManyKeys(t *testing.T) {
+	section := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "  - {k%d: x, l: y}\n  - m: x\n    n: y\n", i)
+		}
+		return "members:\n" + b.String()
+	}
+	if _, err := overLimit(lexer.Tokenize(section(maxKeys))); err != nil {
+		t.Errorf("a long list of small sections: %v", err)
+	}
+	var b strings.Builder
+	for i := range maxKeys {
+		fmt.Fprintf(&b, "k%d:\n  a: x\n", i)
+	}
+	if _, err := overLimit(lexer.Tokenize(b.String())); err != nil {
+		t.Errorf("%d keys: %v", maxKeys, err)
+	}
+	b.WriteString("one-more: x\n")
+	if _, err := Decode("f.yaml", []byte(b.String()), &settings{}); err == nil || !strings.Contains(err.Error(), "more than 10000 keys in one section") {
+		t.Errorf("one more: %v", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // Limits against files made to exhaust us.
 const (
 	maxFile     = 8 << 20 // bytes
+	maxKeys     = 10_000  // in one section
 	maxDepth    = 64      // levels of nesting, aliases followed
 	maxAliased  = 100_000 // values that come in through aliases
 	maxMerges   = 3       // << within <<
@@ -70,8 +71,8 @@ func parseTree(src string) (tree *ast.File, at *token.Position, err error) {
 		}
 	}()
 	tokens := lexer.Tokenize(src)
-	if t := tooDeep(tokens); t != nil {
-		return nil, t.Position, fmt.Errorf("nested deeper than %d levels", maxDepth)
+	if t, err := overLimit(tokens); t != nil {
+		return nil, t.Position, err
 	}
 	tree, err = parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err == nil {
@@ -87,15 +88,17 @@ func parseTree(src string) (tree *ast.File, at *token.Position, err error) {
 	return nil, nil, err
 }
 
-// tooDeep finds the token that nests deeper than maxDepth: by brackets, by
-// indentation, or by marks in a row (- - - -, a: b: c:, ? ? ?, tags, anchors).
-func tooDeep(tokens token.Tokens) *token.Token {
+// overLimit finds the token that nests deeper than maxDepth, by brackets, by
+// indentation, or by marks in a row (- - - -, a: b: c:, ? ? ?, tags, anchors), or
+// that begins more than maxKeys keys of one section, whose number costs the
+// parser its square.
+func overLimit(tokens token.Tokens) (*token.Token, error) {
 	flow, row, properties, line := 0, 0, 0, 0
-	var indents []int
+	var open []level
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, row = t.Position.Line, row*min(flow, 1)
-			indents = append(outer(indents, t.Position.Column), t.Position.Column)
+			open = reopen(open, t.Position.Column)
 		}
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:
@@ -111,19 +114,30 @@ func tooDeep(tokens token.Tokens) *token.Token {
 		default:
 			properties = 0
 		}
-		if max(flow, row, properties, len(indents)) > maxDepth {
-			return t
+		if max(flow, row, properties, len(open)) > maxDepth {
+			return t, fmt.Errorf("nested deeper than %d levels", maxDepth)
+		}
+		if t.Type == token.MappingValueType && flow == 0 && row == 1 {
+			if open[len(open)-1].keys++; open[len(open)-1].keys > maxKeys {
+				return t, fmt.Errorf("more than %d keys in one section", maxKeys)
+			}
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// outer drops the indents that a line beginning at column ends.
-func outer(indents []int, column int) []int {
-	for len(indents) > 0 && indents[len(indents)-1] >= column {
-		indents = indents[:len(indents)-1]
+// level is one depth of indentation.
+type level struct{ column, keys int }
+
+// reopen is what stays open when a line begins at column.
+func reopen(open []level, column int) []level {
+	for len(open) > 0 && open[len(open)-1].column > column {
+		open = open[:len(open)-1]
 	}
-	return indents
+	if len(open) == 0 || open[len(open)-1].column < column {
+		open = append(open, level{column: column})
+	}
+	return open
 }
 
 func notText(src []byte) (line, column int, bad bool) {
