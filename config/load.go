@@ -14,12 +14,15 @@ import (
 	"repwatch/internal/strictyaml"
 )
 
+// Problems is what Load returns where the file is at fault: all its problems, in the order of the file.
+type Problems = strictyaml.Problems
+
 // maxFile bounds a configuration or catalogue file, in bytes.
 const maxFile = 8 << 20
 
 // Load reads, completes and checks a configuration. path may be empty: then
 // everything has its default. builtin is the catalogue that comes with the
-// program. The error is a strictyaml.Problems where the file is at fault: all
+// program. The error is a Problems where the file is at fault: all
 // its problems, each with place and hint.
 func Load(path string, builtin []byte) (*Loaded, error) {
 	l := &Loaded{File: path}

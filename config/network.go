@@ -129,6 +129,9 @@ func (s *Server) UnmarshalText(b []byte) error {
 // Port is a TCP port, 1 to 65535.
 type Port uint16
 
+// String is the number.
+func (p Port) String() string { return strconv.Itoa(int(p)) }
+
 // UnmarshalText reads the number.
 func (p *Port) UnmarshalText(b []byte) error {
 	n, err := strconv.ParseUint(string(b), 10, 16)

@@ -36,9 +36,11 @@ shown but are no finding.`,
 	c.Flags().StringSliceVarP(&ids, "list", "l", nil, "only these lists, by id")
 	c.Flags().BoolVar(&all, "all", false, "every list that may be asked, not only the configured set")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show lists that do not list the subject too")
-	c.MarkFlagsMutuallyExclusive("list", "all")
 	a.completeLists(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := exclusive(c, "list", "all"); err != nil {
+			return err
+		}
 		cfg, err := a.load()
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -14,9 +13,9 @@ func (a *app) configCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration, or print its schema",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.New("say what to do with it: repwatch config check, or repwatch config schema")
+			return misused("repwatch config check, or repwatch config schema", "say what to do with the configuration")
 		},
 	}
 	c.AddCommand(a.configCheck(), a.configSchema())
@@ -30,7 +29,7 @@ func (a *app) configCheck() *cobra.Command {
 		Long: `Check the configuration: every problem with its place and a hint. When it is
 good, say what it means: how many pairs are asked how often, and how many SMTP
 sessions a day it opens to whom.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: oneArg("FILE", true),
 	}
 	format := outputFlag(c, "table", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -38,8 +37,8 @@ sessions a day it opens to whom.`,
 			a.file = args[0]
 		}
 		if a.file == "" {
-			if _, err := os.Stat(defaultConfig); err != nil {
-				return errors.New("no configuration to check: name a FILE, or put one at " + defaultConfig)
+			if _, err := os.Stat(a.defaultFile); err != nil {
+				return misused("repwatch config check FILE", "no configuration to check: there is none at %s", a.defaultFile)
 			}
 		}
 		cfg, err := a.load()
@@ -60,7 +59,7 @@ func (a *app) configSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the configuration's JSON Schema, for editors",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return config.Schema(a.out) },
 	}
 }

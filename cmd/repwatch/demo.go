@@ -29,7 +29,7 @@ them is the real thing. No network and no configuration are needed.
   1. An address gets onto an exploit list, and a partner withdraws STARTTLS from
      it; after delisting it comes back.
   2. Only we cannot see STARTTLS; no list knows why.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	c.Flags().BoolVar(&fast, "fast", false, "without pauses for reading")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -22,7 +22,7 @@ func (a *app) lists() *cobra.Command {
 		Long: `Show the lists in use: what a listing there means for delivery, when it alerts,
 and how often it is really asked within its operator's limits. With --all the
 whole catalogue, with the reason why a list is not asked.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	format := outputFlag(c, "table", "json")
 	c.Flags().BoolVar(&all, "all", false, "the whole catalogue, closed lists included")
@@ -55,14 +55,16 @@ func (a *app) listsTest() *cobra.Command {
 		Long: `Ask each list its own test points through the configured resolver: the listed
 point must answer with a documented code; the clean address, a random address and
 a random label must not. A list that fails is suspended, with the reason.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	format := outputFlag(c, "table", "json")
 	c.Flags().StringSliceVarP(&ids, "list", "l", nil, "only these lists, by id")
 	c.Flags().BoolVar(&all, "all", false, "every list that may be asked")
-	c.MarkFlagsMutuallyExclusive("list", "all")
 	a.completeLists(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := exclusive(c, "list", "all"); err != nil {
+			return err
+		}
 		cfg, err := a.load()
 		if err != nil {
 			return err

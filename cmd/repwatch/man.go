@@ -19,7 +19,7 @@ func (a *app) man() *cobra.Command {
 		Use:    "generate",
 		Short:  "Write man pages, completion scripts and the configuration reference",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 	}
 	c.Flags().StringVar(&pages, "man", "", "folder for man pages")
 	c.Flags().StringVar(&completion, "completion", "", "folder for completion scripts")

@@ -21,7 +21,7 @@ the end, which partner will react as each listing was seen, and what was learned
 FILE holds one event a line, - is standard input. The addresses and partners in
 it are taken to be all that was watched. docs/correlation.md describes both formats.`,
 		Example: `  repwatch replay events.jsonl | jq -c 'select(.stage == "final")'`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneArg("FILE", false),
 	}
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		events, err := a.recording(args[0])

@@ -16,8 +16,9 @@ type app struct {
 	stdin    io.Reader
 	out, err *term
 
-	file  string         // -c
-	roots *x509.CertPool // whom partners' certificates are judged by; nil: the system's roots
+	file        string         // -c
+	defaultFile string         // read where -c is not given, if it is there
+	roots       *x509.CertPool // whom partners' certificates are judged by; nil: the system's roots
 }
 
 const defaultConfig = "/etc/repwatch/repwatch.yaml"
@@ -37,8 +38,10 @@ Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 3 less than half could be told.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration file (default "+defaultConfig+" if there)")
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(a.demo(), a.check(), a.probe(), a.explain(), a.lists(), a.replay(), a.configCmd(), a.version(), a.man())
@@ -50,8 +53,8 @@ Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 func (a *app) load() (*config.Loaded, error) {
 	path := a.file
 	if path == "" {
-		if _, err := os.Stat(defaultConfig); err == nil {
-			path = defaultConfig
+		if _, err := os.Stat(a.defaultFile); err == nil {
+			path = a.defaultFile
 		}
 	}
 	c, err := config.Load(path, embeddedCatalogue())

@@ -24,8 +24,18 @@ import (
 // term is an output stream that knows whether a person watches it.
 type term struct {
 	io.Writer
-	tty   bool
-	width int
+	tty    bool
+	width  int
+	failed error // of the first write that did
+}
+
+// Write remembers failure: output that is lost must not end in exit code 0.
+func (t *term) Write(p []byte) (int, error) {
+	n, err := t.Writer.Write(p)
+	if err != nil && t.failed == nil {
+		t.failed = err
+	}
+	return n, err
 }
 
 func newTerm(w io.Writer) *term {

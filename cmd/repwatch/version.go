@@ -22,7 +22,7 @@ type versionDoc struct {
 }
 
 func (a *app) version() *cobra.Command {
-	c := &cobra.Command{Use: "version", Short: "Say which repwatch this is", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "version", Short: "Say which repwatch this is", Args: noArgs}
 	format := outputFlag(c, "table", "json")
 	c.RunE = func(*cobra.Command, []string) error {
 		v := buildVersion()

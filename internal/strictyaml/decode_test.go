@@ -265,7 +265,7 @@ func TestManyKeys(t *testing.T) {
 		}
 		return "members:\n" + b.String()
 	}
-	if _, err := overLimit(lexer.Tokenize(section(maxKeys))); err != nil {
+	if _, err := overLimit(lexer.Tokenize(section(maxKeys + 1))); err != nil {
 		t.Errorf("a long list of small sections: %v", err)
 	}
 	var b strings.Builder
