@@ -23,12 +23,13 @@ const (
 // Schema of a document by its name and version 1.
 func Schema(name string) string { return "repwatch/" + name + "/v1" }
 
-// exit decides an exit code from counts of findings and of subjects told and asked.
+// exit decides an exit code from counts of findings and of subjects told and
+// asked. Nothing asked is nothing told.
 func exit(findings, told, asked int) int {
 	switch {
 	case findings > 0:
 		return ExitFinding
-	case told*2 < asked:
+	case told*2 < asked || asked == 0:
 		return ExitUnknown
 	default:
 		return ExitOK

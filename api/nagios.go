@@ -69,7 +69,7 @@ func NagiosProbe(p Probe) Nagios {
 	for _, r := range p.Results {
 		if !r.Control && r.bad() {
 			code = 2
-			words = append(words, fmt.Sprintf("%s from %s: %s %s", r.Partner, r.Vantage, r.Outcome, strings.Join(r.Missing, " ")))
+			words = append(words, fmt.Sprintf("%s from %s: %s", r.Partner, r.Vantage, r.trouble()))
 		}
 	}
 	findings := len(words)
@@ -78,7 +78,7 @@ func NagiosProbe(p Probe) Nagios {
 	}
 	unknown := 0
 	for _, r := range p.Results {
-		if r.Outcome.Verdict() == reputation.Unknown {
+		if !r.told() {
 			unknown++
 		}
 	}
@@ -87,4 +87,24 @@ func NagiosProbe(p Probe) Nagios {
 	}
 	return nagios("REPWATCH", code, strings.Join(words, "; "), []string{
 		fmt.Sprintf("findings=%d;;;0", findings), fmt.Sprintf("looks=%d", len(p.Results)), fmt.Sprintf("unknown=%d;;;0", unknown)})
+}
+
+// trouble says in a few words what is wrong with a bad result.
+func (r ProbeResult) trouble() string {
+	var words []string
+	if r.Outcome.Verdict() == reputation.Bad {
+		words = append(words, r.Outcome.String())
+	}
+	if len(r.Missing) > 0 {
+		words = append(words, "without "+strings.Join(r.Missing, " "))
+	}
+	for _, f := range Bad(r.Own) {
+		words = append(words, f.Words)
+	}
+	for _, s := range r.steps() {
+		if s.Code >= 500 {
+			words = append(words, fmt.Sprintf("%d %s", s.Code, s.Text))
+		}
+	}
+	return strings.Join(words, ", ")
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,7 +166,7 @@ func (p Probe) Exit() int {
 	findings, told := 0, map[string]bool{}
 	for _, r := range p.Results {
 		pair := r.Partner + ">" + r.Vantage
-		told[pair] = told[pair] || r.Outcome.Verdict() != reputation.Unknown
+		told[pair] = told[pair] || r.told()
 		if !r.Control && r.bad() {
 			findings++
 		}
@@ -179,8 +180,21 @@ func (p Probe) Exit() int {
 	return exit(findings, n, len(told))
 }
 
+// bad reports a finding: what was looked at or asked for is sure, and not as it should be.
 func (r ProbeResult) bad() bool {
-	return r.Outcome.Verdict() == reputation.Bad || len(r.Missing) > 0 || len(Bad(r.Own)) > 0
+	return r.Outcome.Verdict() == reputation.Bad || len(r.Missing) > 0 || len(Bad(r.Own)) > 0 ||
+		slices.ContainsFunc(r.steps(), func(s *Reply) bool { return s.Code >= 500 })
+}
+
+// told reports that the look, and whatever it asked for, came to a sure end.
+func (r ProbeResult) told() bool {
+	return r.bad() || r.Outcome.Verdict() != reputation.Unknown &&
+		!slices.ContainsFunc(r.steps(), func(s *Reply) bool { return s.Code == 0 || s.Code >= 400 })
+}
+
+// steps are what was asked for beyond looking.
+func (r ProbeResult) steps() []*Reply {
+	return slices.DeleteFunc([]*Reply{r.RCPT, r.Auth, r.Message}, func(s *Reply) bool { return s == nil })
 }
 
 func probeResult(r smtp.Result, explain func(string) replies.Explanation) ProbeResult {

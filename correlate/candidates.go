@@ -24,7 +24,7 @@ func (ft *fitter) choose() {
 		}
 	}
 	for l := range n {
-		if p := ft.prior(l); p != edgePrior {
+		if p := ft.prior[l]; p != edgePrior {
 			seen[l] = true
 			score[l] += logit(p) - logit(edgePrior)
 		}

@@ -38,6 +38,7 @@ type Correlator struct {
 	hasControl bool
 	unit       []int // partner -> provider unit: partners of one unit stand and fall together
 	units      names
+	mates      [][]int // unit -> partners
 	provider   map[string]string
 	priors     []Prior
 	parts      []state
@@ -46,10 +47,12 @@ type Correlator struct {
 
 // state is the lazily kept fit of one partner.
 type state struct {
-	fit   *fit
-	dirty bool
-	last  float64      // time of the last event that touched it
-	tied  map[int]bool // lists a loss of this partner may be a reaction to
+	fit       *fit
+	dirty     bool
+	solo      *fit // without what the provider's other tenants taught
+	soloDirty bool
+	last      float64      // time of the last event that touched it
+	tied      map[int]bool // lists a loss of this partner may be a reaction to
 }
 
 // New returns a correlator that has seen nothing.
@@ -69,14 +72,19 @@ func New(o Options) *Correlator {
 
 func (c *Correlator) partner(name string) int {
 	p := c.h.partner(name)
-	for len(c.unit) <= p {
+	if len(c.unit) <= p {
 		c.unit = append(c.unit, 0)
-		c.parts = append(c.parts, state{dirty: true, tied: map[int]bool{}})
+		c.parts = append(c.parts, state{dirty: true, soloDirty: true, tied: map[int]bool{}})
 		unit := "partner " + name
 		if by := c.provider[name]; by != "" {
 			unit = "provider " + by
 		}
-		c.unit[p] = c.units.id(unit)
+		u := c.units.id(unit)
+		for len(c.mates) <= u {
+			c.mates = append(c.mates, nil)
+		}
+		c.unit[len(c.unit)-1] = u
+		c.mates[u] = append(c.mates[u], len(c.unit)-1)
 	}
 	return p
 }
@@ -89,6 +97,12 @@ func (c *Correlator) Observe(e Event) error {
 	}
 	t := minutes(e.T)
 	c.h.tick(t)
+	known := c.universe()
+	defer func() {
+		if c.universe() != known {
+			c.touchAll(t)
+		}
+	}()
 	switch e.Kind {
 	case KindListing:
 		ip, list := c.h.addListing(&e)
@@ -106,13 +120,51 @@ func (c *Correlator) Observe(e Event) error {
 		}
 		c.touch(p, t)
 		c.touchNear(ip, t)
+	case KindReply:
+		c.partner(e.Partner)
+		r := c.h.addReply(&e)
+		c.touch(r.partner, t)
+	case KindUnrelated:
+		c.deny(&e, t)
 	}
 	return nil
 }
 
+// universe is what every fit depends on: how many there are that could have been lost, and whether the control watches.
+func (c *Correlator) universe() [3]int {
+	n := [3]int{len(c.h.ips.texts), len(c.units.texts)}
+	if c.hasControl {
+		n[2] = 1
+	}
+	return n
+}
+
+func (c *Correlator) touchAll(t float64) {
+	for p := range c.parts {
+		c.touch(p, t)
+	}
+}
+
+func (c *Correlator) deny(e *Event, t float64) {
+	i, ok := c.h.bySeq[e.Of]
+	if !ok {
+		return
+	}
+	d := denial{i, -1}
+	if e.List != "" {
+		d.list = c.h.list(e.List)
+	}
+	c.h.denials = append(c.h.denials, d)
+	c.touch(c.h.losses[i].partner, t)
+}
+
+// touch makes the fits of a partner, and of those who learn from it, outdated.
 func (c *Correlator) touch(p int, t float64) {
-	c.parts[p].dirty = true
-	c.parts[p].last = math.Max(c.parts[p].last, t)
+	for _, j := range c.mates[c.unit[p]] {
+		s := &c.parts[j]
+		s.dirty, s.soloDirty = true, s.soloDirty || j == p
+		s.last = math.Max(s.last, t)
+	}
 }
 
 // tie notes which partners may have reacted to the newest listing of the IP on the list.
@@ -180,16 +232,46 @@ func (c *Correlator) touchNear(ip int, t float64) {
 // when an event touched it or a listing's window has ended since.
 func (c *Correlator) fitOf(p int, now float64) *fit {
 	s := &c.parts[p]
-	asOf := s.last
-	if len(s.tied) > 0 {
-		asOf = math.Max(asOf, c.h.milestone(now))
-	}
+	asOf := c.asOf(p, now)
 	if s.dirty || s.fit == nil || s.fit.asOf < asOf {
-		s.fit = c.refit(p, asOf)
+		for _, j := range c.mates[c.unit[p]] {
+			if j != p {
+				c.refitSolo(j, asOf)
+			}
+		}
+		s.fit = c.refit(p, asOf, c.pooledPrior)
 		s.dirty = false
 		c.refits++
 	}
 	return s.fit
+}
+
+func (c *Correlator) asOf(p int, now float64) float64 {
+	tied, last := false, c.h.since
+	for _, j := range c.mates[c.unit[p]] {
+		tied = tied || len(c.parts[j].tied) > 0
+		last = math.Max(last, c.parts[j].last)
+	}
+	if tied {
+		return math.Max(last, c.h.milestone(now))
+	}
+	return last
+}
+
+// refitSolo fits a tenant on its own history, as of the moment its mate is fitted.
+func (c *Correlator) refitSolo(p int, asOf float64) {
+	s := &c.parts[p]
+	if s.soloDirty || s.solo == nil || s.solo.asOf != asOf {
+		s.solo, s.soloDirty = c.refit(p, asOf, c.ownPrior), false
+	}
+}
+
+func (c *Correlator) soloFit(p int) *fit {
+	if s := &c.parts[p]; s.solo != nil {
+		return s.solo
+	}
+	c.refitSolo(p, c.asOf(p, c.h.now))
+	return c.parts[p].solo
 }
 
 // milestone is the last moment up to now at which silence became evidence.
@@ -206,10 +288,12 @@ func (h *history) milestone(now float64) float64 {
 	return last
 }
 
-// edgePrior is the probability, before any event, that the partner reacts to the list.
-func (c *Correlator) edgePrior(p, list int) float64 { return edgePrior }
-
 // mayReact is false when nothing seen and nothing told could make the list a candidate of the partner.
 func (c *Correlator) mayReact(p, list int) bool {
-	return c.parts[p].tied[list] || c.edgePrior(p, list) != edgePrior
+	for _, j := range c.mates[c.unit[p]] {
+		if c.parts[j].tied[list] || c.ownPrior(j, list) != edgePrior {
+			return true
+		}
+	}
+	return false
 }

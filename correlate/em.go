@@ -67,10 +67,6 @@ func (f *fit) share(t *term, k *loss, out []float64) {
 // learn is the M step: the kernels, pulled towards the prior one.
 func (ft *fitter) learn() {
 	var g, h, part [bins]float64
-	for i := range g {
-		g[i] = kernelWeight * priorKernel.mass[i]
-		h[i] = g[i]
-	}
 	for i := range ft.terms {
 		t := &ft.terms[i]
 		if t.explained < 1e-6 {
@@ -95,7 +91,24 @@ func (ft *fitter) learn() {
 			}
 		}
 	}
+	ft.f.lagSeen, ft.f.recSeen = seenKernel(&g), seenKernel(&h)
+	for i := range g {
+		g[i] += kernelWeight * priorKernel.mass[i]
+		h[i] += kernelWeight * priorKernel.mass[i]
+	}
 	ft.f.g, ft.f.h = newKernel(&g), newKernel(&h)
+}
+
+// seenKernel is what was seen, without the prior; nil when that is less than two delays.
+func seenKernel(mass *[bins]float64) *kernel {
+	total := 0.0
+	for _, m := range mass {
+		total += m
+	}
+	if total < supportNeeded-.5 {
+		return nil
+	}
+	return newKernel(mass)
 }
 
 func spread(to *[bins]float64, weight, total float64, part *[bins]float64) {
@@ -112,7 +125,7 @@ func (ft *fitter) missesOf(list int) int {
 	n := 0
 	for _, i := range ft.h.ofList[list] {
 		l := &ft.h.listings[i]
-		if ft.now >= l.a1+maxLag && ft.long(&l.span) && !ft.reacted(l.ip, l.a0, l.a1+maxLag, &l.span) {
+		if ft.now >= l.a1+maxLag && ft.long(&l.span) && !ft.reacted(l.ip, list, l.a0, l.a1+maxLag, &l.span) {
 			n++
 		}
 	}
@@ -124,10 +137,13 @@ func (ft *fitter) long(s *span) bool {
 }
 
 // reacted says whether the pair was lost in the window, or had been lost before (and could not show a reaction).
-func (ft *fitter) reacted(ip int, from, to float64, onset *span) bool {
+func (ft *fitter) reacted(ip, list int, from, to float64, onset *span) bool {
 	pair := ft.h.ofPair[[2]int{ip, ft.p}]
 	for n := len(pair) - 1; n >= 0; n-- {
 		k := &ft.h.losses[pair[n]]
+		if list >= 0 && ft.h.denied(pair[n], list) {
+			continue
+		}
 		if k.a1 > from && k.a0 < to || k.a0 < onset.a1 && k.b1 > onset.a0 {
 			return true
 		}
@@ -140,7 +156,7 @@ func (ft *fitter) coMisses() (n [2]int) {
 	for ip := range ft.h.ips.texts {
 		for _, e := range ft.h.episodes(ip) {
 			onset := span{a0: e.lo, a1: e.hi}
-			if ft.now >= e.hi+coCauseAfter && !ft.reacted(ip, e.lo-coCauseBefore, e.hi+coCauseAfter, &onset) {
+			if ft.now >= e.hi+coCauseAfter && !ft.reacted(ip, -1, e.lo-coCauseBefore, e.hi+coCauseAfter, &onset) {
 				n[e.kind()]++
 			}
 		}

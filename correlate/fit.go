@@ -9,7 +9,7 @@ var (
 	qGrid  = [...]float64{.25, .5, .75, .9, .97}
 	qPrior = [...]float64{.1, .2, .3, .25, .15}
 	// Reaction to the abuse itself: to what several lists saw, and to what one list alone says.
-	qcGrid  = [...][2]float64{{.1, .1}, {.3, .3}, {.3, .03}, {.6, .03}, {.8, .1}}
+	qcGrid  = [...][2]float64{{.2, .2}, {.3, .03}, {.6, .03}, {.6, .12}, {.6, .3}}
 	qcPrior = [...]float64{.2, .2, .2, .2, .2}
 )
 
@@ -20,7 +20,7 @@ const (
 	maxSet        = 3
 	shortListing  = 30 // minutes: a listing shorter than this that breaks nothing proves nothing
 	kernelWeight  = 3  // reactions the prior kernel counts for
-	emSteps       = 1
+	emSteps       = 2
 
 	onTime, late = 0.95, 0.75 // share of recoveries that follow the delisting, when it is the matched listing's own end, and when another's
 )
@@ -60,16 +60,17 @@ type subset struct {
 
 // fit is what is believed of one partner as of a moment.
 type fit struct {
-	asOf   float64
-	cand   []int // list ids
-	subs   []subset
-	pip    []float64 // by candidate
-	pc     float64
-	mu     float64 // unexplained losses a pair-year
-	g, h   *kernel
-	misses []int // by candidate
-	coMiss [2]int
-	terms  []term
+	asOf             float64
+	cand             []int // list ids
+	subs             []subset
+	pip              []float64 // by candidate
+	pc               float64
+	mu               float64 // unexplained losses a pair-year
+	g, h             *kernel // lag and recovery, pulled towards the prior
+	lagSeen, recSeen *kernel // the same without the prior, nil while there is too little
+	misses           []int   // by candidate
+	coMiss           [2]int
+	terms            []term
 }
 
 // candidate odds enter through prior; lists are those with a compatible loss or a prior of their own.
@@ -77,15 +78,20 @@ type fitter struct {
 	h     *history
 	p     int
 	now   float64
-	prior func(list int) float64
+	prior []float64 // by list
 	f     *fit
 	terms []term
 	told  []*term
 }
 
-func (c *Correlator) refit(p int, now float64) *fit {
+func (c *Correlator) refit(p int, now float64, prior func(p, list int) float64) *fit {
 	ft := &fitter{h: c.h, p: p, now: now, f: &fit{asOf: now, g: priorKernel, h: priorKernel}}
-	ft.prior = func(list int) float64 { return c.edgePrior(p, list) }
+	n := len(c.h.lists.texts)
+	known := make([]float64, n)
+	for l := range known {
+		known[l] = prior(p, l)
+	}
+	ft.prior = known
 	ft.gather(c)
 	ft.f.mu = ft.rate()
 	for range emSteps {
@@ -110,7 +116,7 @@ func (ft *fitter) gather(c *Correlator) {
 		if k.again {
 			continue
 		}
-		t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, ft.now), silenced: 1}
+		t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, ft.now), silenced: ft.h.silenced(k)}
 		t.wide = wideRate * ft.h.wideOdds(k, c.hasControl, peerFloor)
 		t.path = pathRate * ft.h.pathOdds(k, c.unit, len(c.units.texts), ft.h.floor)
 		t.omega = 1
@@ -135,6 +141,9 @@ func (ft *fitter) measure() {
 		t.reach = t.reach[:0]
 		for _, n := range ft.h.ofIP[k.ip] {
 			l := &ft.h.listings[n]
+			if ft.h.denied(t.loss, l.list) {
+				continue
+			}
 			g := ft.f.g.hit(l.a0, l.a1, k.a0, k.a1)
 			if g <= 0 && (l.a0 > k.a1 || l.b1 < k.a0) {
 				continue

@@ -105,6 +105,9 @@ type history struct {
 	bySeq    map[uint64]int // loss by seq
 	listSeq  map[uint64]int
 
+	replies []reply
+	denials []denial
+
 	since, now float64
 }
 
@@ -193,7 +196,9 @@ func (h *history) addCap(e *Event) (ip, partner int) {
 		return ip, partner
 	}
 	if was && h.losses[at].kind == e.Loss {
-		h.bySeq[e.Seq] = at // said twice
+		if ip != controlIP {
+			h.bySeq[e.Seq] = at // said twice
+		}
 		return ip, partner
 	}
 	h.openLossOf(e, ip, partner, lo, hi, was)

@@ -35,7 +35,7 @@ func (ft *fitter) score() {
 	logs := make([]float64, 0, 200)
 	on, off := make([]float64, len(ft.f.cand)), make([]float64, len(ft.f.cand))
 	for i, l := range ft.f.cand {
-		p := ft.prior(l)
+		p := ft.prior[l]
 		on[i], off[i] = math.Log(p), math.Log(1-p)
 	}
 	for mask := range uint(1) << len(ft.f.cand) {
@@ -185,5 +185,8 @@ func (ft *fitter) normalise(logs []float64) {
 		if s.co {
 			ft.f.pc += s.p
 		}
+	}
+	for i, p := range ft.f.pip {
+		ft.f.pip[i] = math.Min(1, p) // rounding
 	}
 }

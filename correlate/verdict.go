@@ -10,6 +10,13 @@ import (
 // Cause is what took a capability.
 type Cause string
 
+// A verdict is provisional until the other vantages have been asked, and again
+// for a while after the loss is over. In minutes.
+const (
+	settled  = 65
+	reversed = 90
+)
+
 const (
 	ByListing     Cause = "listing"
 	ByLists       Cause = "listing-ambiguous"
@@ -49,6 +56,22 @@ type Verdict struct {
 	Likeliest  Share
 	RunnerUp   Share
 	Shares     []Share // all, most probable first; they sum to 1
+
+	Word        string // confirmed, likely or possible
+	Provisional bool   // the peers may not have been asked since, or the end is not 90 min past: it may change
+}
+
+// Explain says in plain words why the verdict on a loss is what it is, and
+// what to do or wait for (empty when it is over). It costs more than Verdict.
+func (c *Correlator) Explain(seq uint64, now time.Time) (why []string, next string) {
+	i, ok := c.h.bySeq[seq]
+	if !ok {
+		return nil, ""
+	}
+	at := math.Max(minutes(now), c.h.now)
+	v := c.judge(seq, i, at)
+	k := &c.h.losses[i]
+	return c.evidence(&v, k, c.fitOf(k.partner, at)), v.next()
 }
 
 // Verdict judges the loss with the given seq as of now (not before the last
@@ -82,6 +105,8 @@ func (c *Correlator) judge(seq uint64, i int, now float64) Verdict {
 	lists, others := c.weigh(i, k, f, now)
 	v := Verdict{Seq: seq, At: fromMinutes(now), IP: c.h.ips.texts[k.ip], Partner: c.h.partners.texts[k.partner], Loss: k.kind, Open: k.open()}
 	v.conclude(lists, others)
+	v.Word = Word(v.Confidence)
+	v.Provisional = now < k.a1+settled || !k.open() && now < k.b1+reversed
 	return v
 }
 
@@ -105,12 +130,42 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 		own = Private
 	}
 	base := t.w * t.b
-	return lists, []Share{
+	others = []Share{
 		{ByPartner, "", base * wideRate * c.h.wideOdds(k, c.hasControl, c.peerPredict(now))},
 		{ByPath, "", base * pathRate * c.h.pathOdds(k, c.unit, len(c.units.texts), c.predict(now))},
 		{ByAbuse, "", co},
 		{own, "", f.mu * base},
 	}
+	return c.named(k, lists, others), others
+}
+
+// named gives the list that a reply to the loss blamed nearly all the weight.
+func (c *Correlator) named(k *loss, lists, others []Share) []Share {
+	list := -1
+	c.h.repliesTo(k, func(r *reply) {
+		if r.list >= 0 {
+			list = r.list
+		}
+	})
+	if list < 0 {
+		return lists
+	}
+	name, rest, at := c.h.lists.texts[list], 0.0, -1
+	for i, s := range lists {
+		if s.List == name {
+			at = i
+		} else {
+			rest += s.P
+		}
+	}
+	for _, s := range others {
+		rest += s.P
+	}
+	if at < 0 {
+		lists, at = append(lists, Share{ByListing, name, 0}), len(lists)
+	}
+	lists[at].P = math.Max(lists[at].P, namedOdds*rest)
+	return lists
 }
 
 // termOf is the loss as its partner's model sees it now.
@@ -121,7 +176,7 @@ func (c *Correlator) termOf(i int, k *loss, f *fit, now float64) *term {
 		}
 	}
 	ft := &fitter{h: c.h, p: k.partner, now: now, f: f}
-	t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, now), silenced: 1}
+	t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, now), silenced: c.h.silenced(k)}
 	t.u = ft.abuse(k)
 	ft.terms = []term{t}
 	ft.measure()

@@ -187,7 +187,9 @@ func (k *call) share() time.Duration {
 // enter takes a slot of srv. A retry queues by its question's age, so it waits
 // behind older questions only.
 func (k *call) enter(ctx context.Context, srv *server) *Error {
-	k.leave()
+	if k.slot != srv {
+		k.leave()
+	}
 	if err := srv.enter(ctx, k); err != nil {
 		return err
 	}

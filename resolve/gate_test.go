@@ -111,6 +111,40 @@ func TestGateIsFairByAge(t *testing.T) {
 	}
 }
 
+// A retry keeps its slot although younger questions wait, unless an older one
+// does or the window shrank.
+func TestGateRenew(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		limit     int
+		ages      []uint64 // of those that wait
+		want      bool
+		wantFirst bool // the first waiting one has a slot instead
+	}{
+		{"nobody waits", 4, nil, true, false},
+		{"younger ones wait", 4, []uint64{12, 13}, true, false},
+		{"an older one waits", 4, []uint64{1, 13}, false, true},
+		{"the window shrank", 2, []uint64{12}, false, false},
+	} {
+		g := newGate(4, 8)
+		z := &zone{}
+		g.share(z).answered(t0)
+		age := uint64(5)
+		queue(&g, z, 4, &age)
+		var waiting []*waiter
+		for _, a := range c.ages {
+			a--
+			waiting = append(waiting, queue(&g, z, 1, &a)...)
+		}
+		g.limit = c.limit
+		retry := &waiter{share: g.share(z), age: 6, ready: make(chan struct{}, 1)}
+		g.renew(g.share(z), retry)
+		if retry.granted != c.want || len(waiting) > 0 && waiting[0].granted != c.wantFirst {
+			t.Errorf("%s: granted %v, others %d", c.name, retry.granted, granted(waiting))
+		}
+	}
+}
+
 func TestGateLosesProof(t *testing.T) {
 	s := &share{zone: &zone{}}
 	s.answered(t0)

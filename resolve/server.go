@@ -42,11 +42,17 @@ func (s *server) spread() int {
 	return max(4, (o.MaxInFlight*o.Tries+sockMax-1)/sockMax)
 }
 
-// enter waits for a slot. It reports the reason when the wait ended without one.
+// enter waits for a slot, giving back the one held of the same server. It
+// reports the reason when the wait ended without one.
 func (s *server) enter(ctx context.Context, k *call) *Error {
 	s.mu.Lock()
 	w := &waiter{share: s.gate.share(k.zone), age: k.age, ready: make(chan struct{}, 1)}
-	s.gate.enter(w)
+	if k.slot == s {
+		s.gate.renew(w.share, w)
+		k.slot = nil
+	} else {
+		s.gate.enter(w)
+	}
 	granted := w.granted
 	s.mu.Unlock()
 	if granted {

@@ -11,9 +11,10 @@ import (
 
 func (a *app) configCmd() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Check the configuration, or print its schema",
-		Args:  noArgs,
+		Use:         "config",
+		Short:       "Check the configuration, or print its schema",
+		Annotations: group,
+		Args:        noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return misused("repwatch config check, or repwatch config schema", "say what to do with the configuration")
 		},

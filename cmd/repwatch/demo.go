@@ -21,7 +21,7 @@ func (a *app) demo() *cobra.Command {
 	var fast bool
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "See it work: two real cases on a small internet inside this process",
+		Short: "See it work: two real cases, no network needed",
 		Long: `Play two cases from the field on a small internet inside this process: lists, a
 resolver, partners' mail servers and a control vantage on loopback. What looks at
 them is the real thing. No network and no configuration are needed.
@@ -180,7 +180,8 @@ func (d *demo) probePartners(domain string) error {
 }
 
 func (d *demo) act(title, words string) {
-	d.out.printf("\n%s\n%s\n", d.out.paint(bold, "== "+title+" "+strings.Repeat("=", max(0, 76-len(title)))), d.out.wrap("", words))
+	d.out.printf("\n%s\n", d.out.paint(bold, "== "+title+" "+strings.Repeat("=", max(0, 76-len(title)))))
+	d.out.hang("", words)
 }
 
 func (d *demo) say(words string) { d.out.printf("\n%s\n", words) }

@@ -95,11 +95,8 @@ func readHead(path string, limit int64) ([]byte, error) {
 func (a *app) printExplain(doc api.Explain) {
 	r := doc.Reply
 	if r.Code != 0 {
-		words := fmt.Sprintf("%d %s", r.Code, r.Enhanced)
-		if doc.Duration != "" {
-			words += " (" + doc.Duration + ")"
-		}
-		a.out.printf("%s %s\n", a.out.paint(bold, strings.TrimSpace(words)), a.out.wrap("  ", r.Text))
+		words := strings.Join(nonEmpty(fmt.Sprint(r.Code), r.Enhanced, parenthesis(doc.Duration)), " ")
+		a.out.hang(a.out.paint(bold, words)+" ", r.Text)
 	}
 	said := strings.TrimSpace(fmt.Sprintf("%s %s", r.Host, bracket(r.IP)))
 	if said != "" || r.Phase != "" {
@@ -110,14 +107,15 @@ func (a *app) printExplain(doc api.Explain) {
 			continue // what any reply with this code means adds nothing to a better match
 		}
 		if i > 0 {
-			a.out.printf("%s %s (%s)\n", a.out.paint(faint, "also:"), a.out.wrap("  ", m.Meaning), m.ID)
+			a.out.hang(a.out.paint(faint, "also:")+" ", fmt.Sprintf("%s (%s)", m.Meaning, m.ID))
 			continue
 		}
-		a.out.printf("\n%s  %s\n", a.out.paint(yellow, m.Class), a.out.wrap("  ", m.Meaning))
-		a.out.printf("  next: %s\n", a.out.wrap("        ", m.Next))
+		a.out.printf("\n")
+		a.out.hang("", a.out.paint(yellow, m.Class)+": "+m.Meaning)
+		a.out.hang("  next: ", m.Next)
 		facts := nonEmpty(prefix("provider ", m.Provider), prefix("list ", m.List), prefix("zone ", m.Zone),
 			prefix("about ", m.IP), prefix("domain ", m.Domain), m.URL, "entry "+m.ID)
-		a.out.printf("  %s\n", a.out.paint(faint, strings.Join(facts, ", ")))
+		a.out.hang("  ", a.out.paint(faint, strings.Join(facts, ", ")))
 		if m.List != "" && m.IP != "" {
 			a.out.printf("  ask it: repwatch check %s --list %s\n", m.IP, m.List)
 		}
@@ -141,6 +139,13 @@ func prefix(p, s string) string {
 		return ""
 	}
 	return p + s
+}
+
+func parenthesis(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "(" + s + ")"
 }
 
 func bracket(s string) string {

@@ -18,7 +18,7 @@ func (a *app) lists() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
 		Use:   "lists",
-		Short: "Show the catalogue of lists; \"lists test\" asks their test points now",
+		Short: "Show the lists; \"lists test\" asks their test points",
 		Long: `Show the lists in use: what a listing there means for delivery, when it alerts,
 and how often it is really asked within its operator's limits. With --all the
 whole catalogue, with the reason why a list is not asked.`,
@@ -58,7 +58,7 @@ a random label must not. A list that fails is suspended, with the reason.`,
 		Args: noArgs,
 	}
 	format := outputFlag(c, "table", "json")
-	c.Flags().StringSliceVarP(&ids, "list", "l", nil, "only these lists, by id")
+	c.Flags().StringSliceVarP(&ids, "list", "l", nil, "only these lists: `ID,...`")
 	c.Flags().BoolVar(&all, "all", false, "every list that may be asked")
 	a.completeLists(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -97,8 +97,8 @@ func (a *app) runListsTest(ctx context.Context, cfg *config.Loaded, lists []*dns
 	}
 	defer client.Close()
 	engine := dnsbl.New(dnsbl.Options{Resolver: client, TestBudget: cfg.DNS.Timeout.D(), Redact: cfg.Redact})
-	bar := a.err.progress("testing lists")
-	defer bar.done()
+	bar := a.err.progress("testing lists", len(lists))
+	defer bar.finish()
 	conditions := make([]dnsbl.Condition, len(lists))
 	var wg sync.WaitGroup
 	var done atomic.Int64
@@ -116,22 +116,26 @@ func (a *app) runListsTest(ctx context.Context, cfg *config.Loaded, lists []*dns
 }
 
 func (a *app) printLists(doc api.Lists, all bool) {
-	t := a.out.table("list", "zone", "kind", "impact", "alert", "asked every")
+	rows := []row{{cells: []string{"list", "zone", "kind", "impact", "asked"}}}
+	idle := 0
 	for _, l := range doc.Lists {
-		every := "not in use"
+		r := row{cells: []string{l.ID, l.Zone, string(l.Kind), l.Impact.String(), "no"}, note: l.Why}
 		switch {
 		case l.InUse && l.Subjects == 0:
-			every = "nothing configured for it"
+			r.cells[4] = "-"
+			idle++
 		case l.InUse:
-			every = config.Duration(time.Duration(l.Interval) * time.Second).String()
-		case l.Why != "":
-			every = a.out.wrap("", l.Why)
+			r.cells[4] = "every " + config.Duration(time.Duration(l.Interval)*time.Second).String()
 		}
-		t.AppendRow([]any{l.ID, l.Zone, string(l.Kind), l.Impact.String(), string(l.Alert), every})
+		rows = append(rows, r)
 	}
-	t.Render()
+	a.out.columns(rows)
+	a.out.printf("\n")
+	if idle > 0 {
+		a.out.hang("- ", "in use, but nothing is configured that it takes: see sending_ips and domains")
+	}
 	if !all {
-		a.out.printf("\n%s in use. repwatch lists --all shows the others; repwatch lists test asks their test points.\n", plural(len(doc.Lists), "list"))
+		a.out.hang("", plural(len(doc.Lists), "list")+" in use. repwatch lists --all shows the others; repwatch lists test asks their test points.")
 	}
 }
 
@@ -149,18 +153,12 @@ func (a *app) printListsTest(doc api.Lists) {
 		default:
 			label = a.out.paint(yellow, label)
 		}
-		a.out.printf("%s  %s", label, a.out.paint(bold, l.ID))
-		if l.Why != "" {
-			a.out.printf(": %s", a.out.wrap("           ", l.Why))
-		}
-		a.out.printf("\n")
+		a.out.hang(label+"  ", a.out.paint(bold, l.ID)+prefix(": ", l.Why))
 	}
 	c := doc.Coverage
 	if c == nil {
 		return
 	}
 	a.out.printf("\n%d of %s passed; %d suspended, %d untested.\n", c.Answered, plural(c.Asked, "list"), c.Unknown, c.Untested)
-	if doc.Trouble != nil {
-		a.out.printf("%s %s\n  next: %s\n", a.out.paint(yellow, "trouble:"), a.out.wrap("  ", doc.Trouble.Words), a.out.wrap("        ", doc.Trouble.Next))
-	}
+	a.printTrouble(doc.Trouble)
 }

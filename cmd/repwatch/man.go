@@ -21,9 +21,9 @@ func (a *app) man() *cobra.Command {
 		Hidden: true,
 		Args:   noArgs,
 	}
-	c.Flags().StringVar(&pages, "man", "", "folder for man pages")
-	c.Flags().StringVar(&completion, "completion", "", "folder for completion scripts")
-	c.Flags().StringVar(&reference, "reference", "", "file for the configuration reference")
+	c.Flags().StringVar(&pages, "man", "", "`FOLDER` for man pages")
+	c.Flags().StringVar(&completion, "completion", "", "`FOLDER` for completion scripts")
+	c.Flags().StringVar(&reference, "reference", "", "`FILE` for the configuration reference")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		root := cmd.Root()
 		root.DisableAutoGenTag = true

@@ -53,9 +53,9 @@ func (a *app) printComparison(c api.Comparison) {
 	case "unknown", "deferred", "mixed":
 		colour = yellow
 	}
-	a.out.printf("  %s\n", a.out.paint(colour, a.out.wrap("  ", c.Words)))
+	a.out.hang("  ", a.out.paint(colour, c.Words))
 	if c.Next != "" {
-		a.out.printf("  next: %s\n", a.out.wrap("        ", c.Next))
+		a.out.hang("  next: ", c.Next)
 	}
 }
 
@@ -82,10 +82,11 @@ func (a *app) printLook(r api.ProbeResult, transcript bool) {
 	if r.Control {
 		vantage = "control " + vantage
 	}
-	a.out.printf("\n  %s  from %s  %s\n", a.out.paint(bold, r.Outcome.String()), vantage, where)
+	a.out.printf("\n")
+	a.out.hang("  "+a.out.paint(bold, r.Outcome.String())+"  ", strings.TrimSpace("from "+vantage+"  "+prefix("at ", where)))
 	line := func(label, s string) {
 		if s != "" {
-			a.out.printf("    %-9s %s\n", label, a.out.wrap("              ", s))
+			a.out.hang(fmt.Sprintf("    %-9s ", label), s)
 		}
 	}
 	if r.Outcome != reputation.Advertised {
@@ -108,7 +109,7 @@ func (a *app) printLook(r api.ProbeResult, transcript bool) {
 			s += ": " + f.Words
 		}
 		if f.Bytes != "" {
-			s += "  " + a.out.paint(faint, f.Bytes)
+			s += "\n" + a.out.paint(faint, f.Bytes)
 		}
 		line("fault", s)
 	}
@@ -117,7 +118,7 @@ func (a *app) printLook(r api.ProbeResult, transcript bool) {
 	}
 	if transcript {
 		for _, l := range r.Transcript {
-			a.out.printf("    %s %s\n", a.out.paint(faint, "|"), l)
+			a.out.hang("    "+a.out.paint(faint, "|")+" ", l)
 		}
 	}
 }
@@ -126,10 +127,14 @@ func (a *app) printReply(label string, r *api.Reply) {
 	if r == nil || r.Code < 400 && label == "reply" {
 		return
 	}
-	words := strings.TrimSpace(fmt.Sprintf("%d %s", r.Code, strings.ReplaceAll(r.Text, "\n", " ")))
-	a.out.printf("    %-9s %s\n", label, a.out.wrap("              ", words))
+	words := strings.ReplaceAll(r.Text, "\n", " ")
+	if r.Code != 0 {
+		words = fmt.Sprintf("%d %s", r.Code, words)
+	}
+	a.out.hang(fmt.Sprintf("    %-9s ", label), words)
 	if r.Meaning != "" {
-		a.out.printf("              %s\n              next: %s\n", a.out.wrap("              ", r.Meaning), a.out.wrap("                    ", r.Next))
+		a.out.hang("              ", r.Meaning)
+		a.out.hang("              next: ", r.Next)
 	}
 }
 

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,15 +17,15 @@ import (
 
 // probeFlags are the flags of `repwatch probe`.
 type probeFlags struct {
-	from       string
+	from       config.IP
 	control    bool
 	transcript bool
 	submission bool
 	rcpt       string
-	port       uint16
+	port       config.Port
 	user, pass string
 	sendTest   string
-	timeout    time.Duration
+	timeout    config.Duration
 }
 
 func (a *app) probe() *cobra.Command {
@@ -43,27 +42,27 @@ are. Without arguments the configured partners are probed, and own_mx as others
 see it. With --control the same look is taken from the control vantages, which
 tells a loss of reputation from a change at the partner.
 
-Connections to one provider from one address are made one at a time, with a pause.
+Connections to one provider from one address are made one at a time, with a
+pause.
 
 With --submission a submission server (port 587, or 465) is read instead; --user
 and --password try a login, --send-test sends a message to an address.`,
 		Example: `  repwatch probe contoso.com --control
   repwatch probe mx.fabrikam.net:25 --from 203.0.113.7 --transcript
-  repwatch probe smtp.example.com:587 --submission --user me@example.com --password '${file:/root/pw}'`,
+  repwatch probe smtp.example.com --submission --user me --password '${env:PASS}'`,
 		Args: cobra.ArbitraryArgs,
 	}
 	format := outputFlag(c, "table", "json", "nagios")
-	c.Flags().StringVar(&f.from, "from", "", "probe from this sending address")
+	c.Flags().Var(&scalarFlag{value: &f.from, kind: "IP"}, "from", "probe from this sending address only")
 	c.Flags().BoolVar(&f.control, "control", false, "look from the control vantages too")
 	c.Flags().BoolVar(&f.transcript, "transcript", false, "show the whole conversation")
 	c.Flags().BoolVar(&f.submission, "submission", false, "read a submission server (587; 465 with TLS from the start)")
-	c.Flags().StringVar(&f.rcpt, "rcpt", "", "also ask RCPT TO for this address, whose owner consents; nothing is sent")
-	c.Flags().Uint16Var(&f.port, "port", 0, "port, where the argument names none (default 25, or 587 with --submission)")
-	c.Flags().StringVar(&f.user, "user", "", "with --submission: try to log in as this user")
-	c.Flags().StringVar(&f.pass, "password", "", "its password: ${file:PATH}, ${env:NAME} or ${credential:NAME}")
-	c.Flags().StringVar(&f.sendTest, "send-test", "", "with --user: send a test message to this address")
-	c.Flags().DurationVar(&f.timeout, "timeout", 0, "whole time for one address (default 5m; a slow greeting takes up to 1m)")
-	c.MarkFlagsRequiredTogether("user", "password")
+	c.Flags().StringVar(&f.rcpt, "rcpt", "", "also ask RCPT TO for this `ADDRESS`, whose owner consents; nothing is sent")
+	c.Flags().Var(&scalarFlag{value: &f.port, kind: "port"}, "port", "port, where the argument names none (default 25, or 587 with --submission)")
+	c.Flags().StringVar(&f.user, "user", "", "with --submission: log in as this `USER`")
+	c.Flags().StringVar(&f.pass, "password", "", "the user's password: `SECRET` is ${file:PATH}, ${env:NAME} or ${credential:NAME}")
+	c.Flags().StringVar(&f.sendTest, "send-test", "", "with --user: send a test message to this `ADDRESS`")
+	c.Flags().Var(&scalarFlag{value: &f.timeout, kind: "duration"}, "timeout", "whole time for one address (default 5m; a slow greeting takes up to 1m)")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg, err := a.load()
 		if err != nil {
@@ -107,15 +106,16 @@ func (a *app) runProbe(ctx context.Context, cfg *config.Loaded, f probeFlags, ar
 	defer client.Close()
 	s := &survey{
 		cfg: cfg, dns: client, flags: f, ask: ask,
-		prober:    &smtp.Prober{Timeouts: smtp.Timeouts{Total: f.timeout}, Roots: a.roots},
+		prober:    &smtp.Prober{Timeouts: smtp.Timeouts{Total: f.timeout.D()}, Roots: a.roots},
 		explainer: replies.Explainer{ListByZone: cfg.Catalogue.IDByZone},
 	}
-	bar := a.err.progress("probing")
-	defer bar.done()
+	bar := a.err.progress("probing", len(partners))
+	defer bar.finish()
 	results, err := s.run(ctx, partners, bar.update)
 	if err != nil {
 		return api.Probe{}, err
 	}
+	bar.finish()
 	for _, note := range s.notes {
 		a.err.warn("%s", note)
 	}
@@ -127,9 +127,16 @@ func (f probeFlags) ask() (smtp.Ask, error) {
 	ask := smtp.Ask{Rcpt: f.rcpt}
 	switch {
 	case f.user != "" && !f.submission:
-		return ask, errors.New("--user belongs to --submission: mail exchangers on port 25 take no login")
+		return ask, misused("add --submission", "--user belongs to --submission: mail exchangers on port 25 take no login")
+	case (f.user == "") != (f.pass == ""):
+		return ask, misused("name both, or neither", "--user and --password belong together")
 	case f.sendTest != "" && f.user == "":
-		return ask, errors.New("--send-test needs --user and --password")
+		return ask, misused("add them", "--send-test needs --user and --password")
+	}
+	for _, to := range []struct{ flag, address string }{{"rcpt", f.rcpt}, {"send-test", f.sendTest}} {
+		if to.address != "" && !mailAddress.MatchString(to.address) {
+			return ask, misused("a bare address such as postmaster@example.com", "--%s: %q is no mail address", to.flag, to.address)
+		}
 	}
 	if f.user != "" {
 		var secret config.Secret
@@ -150,6 +157,8 @@ func (f probeFlags) ask() (smtp.Ask, error) {
 	return ask, nil
 }
 
+var mailAddress = regexp.MustCompile(`^[!-~]+@[!-~]+$`)
+
 func testMessage(from, to string, now time.Time) *smtp.Message {
 	body := fmt.Sprintf("From: <%s>\nTo: <%s>\nSubject: repwatch test message\nDate: %s\nMessage-ID: <%d.repwatch@%s>\n\n"+
 		"This is a test of submission by \"repwatch probe --send-test\". Nothing is to be done.\n",
@@ -166,19 +175,25 @@ func domainOf(address string) string {
 
 // partnersOf reads the arguments, or takes what is configured.
 func partnersOf(cfg *config.Loaded, f probeFlags, args []string) ([]config.Partner, error) {
+	if len(args) == 0 && f.submission {
+		return nil, misused("repwatch probe --submission smtp.example.com:587", "--submission needs a server to read")
+	}
 	if len(args) == 0 {
 		partners := cfg.Partners
 		for _, d := range cfg.OwnMX {
 			partners = append(partners[:len(partners):len(partners)], config.Partner{Domain: d, Port: smtp.DefaultPort, Provider: "auto", Own: true})
 		}
 		if len(partners) == 0 {
-			return nil, errors.New("nobody to probe: name a PARTNER or HOST[:PORT], or configure partners\n  hint: repwatch probe contoso.com")
+			return nil, misused("repwatch probe contoso.com", "nobody to probe: name a PARTNER or HOST[:PORT], or configure partners")
 		}
 		return partners, nil
 	}
 	var partners []config.Partner
 	for _, arg := range args {
-		if p, ok := cfg.PartnerNamed(arg); ok {
+		if p, ok := cfg.PartnerNamed(arg); ok && !f.submission {
+			if f.port != 0 {
+				p.Port = f.port
+			}
 			partners = append(partners, p)
 			continue
 		}
@@ -202,7 +217,7 @@ func partnerOf(arg string, f probeFlags) (config.Partner, error) {
 		hop.Direct = true // submission servers are named, not found by MX (RFC 6409)
 	}
 	if f.port != 0 {
-		p.Port = config.Port(f.port)
+		p.Port = f.port
 	}
 	if hop.Port != 0 {
 		p.Port = config.Port(hop.Port)
@@ -213,13 +228,4 @@ func partnerOf(arg string, f probeFlags) (config.Partner, error) {
 		p.Domain = hop.Name
 	}
 	return p, nil
-}
-
-// fromAddress is the sending address named by --from.
-func fromAddress(text string) (netip.Addr, error) {
-	ip, err := netip.ParseAddr(text)
-	if err != nil {
-		return ip, fmt.Errorf("--from %q is no address: write the sending IP to probe from", text)
-	}
-	return ip.Unmap(), nil
 }

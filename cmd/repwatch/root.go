@@ -36,14 +36,15 @@ Every command works without a configuration where it can.
 
 Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 3 less than half could be told.`,
+		Annotations:   group,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          noArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration file (default "+defaultConfig+" if there)")
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetUsageTemplate(usageTemplate)
+	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration in `FILE` (default "+defaultConfig+" if there)")
 	root.AddCommand(a.demo(), a.check(), a.probe(), a.explain(), a.lists(), a.replay(), a.configCmd(), a.version(), a.man())
 	return root
 }

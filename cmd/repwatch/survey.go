@@ -129,12 +129,8 @@ func nextHop(p config.Partner) smtp.NextHop {
 func (s *survey) vantages(ctx context.Context, p config.Partner) ([]smtp.Vantage, error) {
 	var out []smtp.Vantage
 	switch {
-	case s.flags.from != "":
-		ip, err := fromAddress(s.flags.from)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, s.vantageOf(ctx, s.cfg.Sending(ip)))
+	case s.flags.from.IsValid():
+		out = append(out, s.vantageOf(ctx, s.cfg.Sending(s.flags.from.Addr)))
 	case s.flags.submission || len(s.cfg.Addresses) == 0:
 		out = append(out, s.thisHost())
 	default:
@@ -148,7 +144,7 @@ func (s *survey) vantages(ctx context.Context, p config.Partner) ([]smtp.Vantage
 	}
 	if s.flags.control {
 		if len(s.cfg.Control) == 0 {
-			return nil, fmt.Errorf("--control needs a control vantage\n  hint: configure control: [{name: spare, bind: ADDRESS}] or a socks5 proxy on another host")
+			return nil, misused("configure control: [{name: spare, bind: ADDRESS}], or a socks5 proxy on another host", "--control needs a control vantage, and none is configured")
 		}
 		for _, c := range s.cfg.Control {
 			out = append(out, smtp.Vantage{Name: c.Name, IP: c.Bind.Addr, Bind: c.Bind.Addr, SOCKS5: c.SOCKS5.Address(), EHLO: c.EHLO, Control: true})

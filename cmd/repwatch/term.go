@@ -12,12 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"github.com/schollz/progressbar/v3"
 	xterm "golang.org/x/term"
 )
 
@@ -84,70 +80,66 @@ func (t *term) json(doc any) error {
 	return enc.Encode(doc)
 }
 
-// table is a borderless table that fits the terminal.
-func (t *term) table(header ...any) table.Writer {
-	w := table.NewWriter()
-	w.SetOutputMirror(t)
-	style := table.StyleLight
-	style.Options = table.OptionsNoBordersAndSeparators
-	style.Format.Header = text.FormatDefault
-	style.Box.PaddingLeft = ""
-	style.Box.PaddingRight = "  "
-	if t.colour() {
-		style.Color.Header = faint
+// hang writes a label and text behind it, folded at the terminal's width and kept
+// behind the label. A pipe gets one line for each of the text's own. Long words
+// (web addresses) are never cut.
+func (t *term) hang(label, s string) {
+	indent := text.StringWidthWithoutEscSequences(label)
+	pad := strings.Repeat(" ", indent)
+	for i, line := range strings.Split(s, "\n") {
+		if i > 0 {
+			label = pad
+		}
+		folded := strings.Join(t.fold(line, indent), "\n"+pad)
+		t.printf("%s\n", strings.TrimRight(label+folded, " "))
 	}
-	w.SetStyle(style)
-	w.SuppressTrailingSpaces()
-	if len(header) > 0 {
-		w.AppendHeader(table.Row(header))
-	}
-	return w
 }
 
-// wrap folds text to the terminal's width, the following lines indented.
-func (t *term) wrap(indent, s string) string {
-	folded := text.WrapSoft(s, max(20, t.width-len(indent)))
-	lines := strings.Split(folded, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
+func (t *term) fold(line string, indent int) (lines []string) {
+	room, used := max(20, t.width-indent), 0
+	for _, word := range strings.Fields(line) {
+		w := text.StringWidthWithoutEscSequences(word)
+		if len(lines) == 0 || t.tty && used+1+w > room {
+			lines, used = append(lines, word), w
+			continue
+		}
+		lines[len(lines)-1] += " " + word
+		used += 1 + w
 	}
-	return strings.Join(lines, "\n"+indent)
+	return lines
 }
 
-// progress shows a bar on a terminal once work has taken a second. Its methods
-// may be called from several goroutines.
-type progress struct {
-	mu    sync.Mutex
-	t     *term
-	what  string
-	since time.Time
-	bar   *progressbar.ProgressBar
+// columns writes rows in columns as wide as needed, two spaces apart; the first
+// row is the head. A row's notes stand below it.
+func (t *term) columns(rows []row) {
+	var widths []int
+	for _, r := range rows {
+		for i, cell := range r.cells {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(cell))
+		}
+	}
+	for i, r := range rows {
+		var b strings.Builder
+		for j, cell := range r.cells {
+			b.WriteString(text.Pad(cell, widths[j]+2, ' '))
+		}
+		line := strings.TrimRight(b.String(), " ")
+		if i == 0 {
+			line = t.paint(faint, line)
+		}
+		t.printf("%s\n", line)
+		if r.note != "" {
+			t.hang("    ", r.note)
+		}
+	}
 }
 
-func (t *term) progress(what string) *progress {
-	return &progress{t: t, what: what, since: time.Now()}
-}
-
-func (p *progress) update(done, total int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.t.tty || time.Since(p.since) < time.Second {
-		return
-	}
-	if p.bar == nil {
-		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(p.t), progressbar.OptionSetDescription(p.what),
-			progressbar.OptionClearOnFinish(), progressbar.OptionShowCount(), progressbar.OptionSetWidth(30),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true))
-	}
-	_ = p.bar.Set(done) // a bar that cannot be drawn must not fail the work
-}
-
-func (p *progress) done() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
+type row struct {
+	cells []string
+	note  string
 }
 
 // choice is a flag that takes one of a few words.

@@ -16,6 +16,14 @@ func misused(hint, format string, args ...any) error {
 	return fmt.Errorf("%s\n  hint: %s", fmt.Sprintf(format, args...), hint)
 }
 
+// title is a command's name in messages, which begin with "repwatch:" already.
+func title(c *cobra.Command) string {
+	if !c.HasParent() {
+		return "repwatch alone"
+	}
+	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
+}
+
 // noArgs is for commands without arguments; where there are commands below, the
 // argument is taken for a misspelt one.
 func noArgs(c *cobra.Command, args []string) error {
@@ -23,7 +31,7 @@ func noArgs(c *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return nil
 	case !c.HasAvailableSubCommands():
-		return misused(c.CommandPath()+" --help", "%s takes no arguments, but got %q", c.CommandPath(), args[0])
+		return misused(c.CommandPath()+" --help", "%s takes no arguments, but got %q", title(c), args[0])
 	}
 	var names []string
 	for _, sub := range c.Commands() {
@@ -32,9 +40,9 @@ func noArgs(c *cobra.Command, args []string) error {
 		}
 	}
 	if near := nearest(args[0], names); near != "" {
-		return misused(fmt.Sprintf("did you mean %s %s?", c.CommandPath(), near), "%s has no command %q", c.CommandPath(), args[0])
+		return misused(fmt.Sprintf("did you mean %s %s?", c.CommandPath(), near), "there is no command %q", args[0])
 	}
-	return misused(c.CommandPath()+" --help lists the commands", "%s has no command %q", c.CommandPath(), args[0])
+	return misused(c.CommandPath()+" --help lists the commands", "there is no command %q", args[0])
 }
 
 // oneArg wants exactly one argument, or at most one where it is optional.
@@ -42,9 +50,9 @@ func oneArg(name string, optional bool) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0 && !optional:
-			return misused(c.CommandPath()+" --help", "%s needs a %s", c.CommandPath(), name)
+			return misused(c.CommandPath()+" --help", "%s needs a %s", title(c), name)
 		case len(args) > 1:
-			return misused(c.CommandPath()+" --help", "%s takes one %s, but got %d", c.CommandPath(), name, len(args))
+			return misused(c.CommandPath()+" --help", "%s takes one %s, but got %d", title(c), name, len(args))
 		}
 		return nil
 	}
@@ -66,14 +74,14 @@ func flagError(c *cobra.Command, err error) error {
 	var invalid *pflag.InvalidValueError
 	switch {
 	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
-		return misused(help, "%s has no flag -%s", c.CommandPath(), unknown.GetSpecifiedName()[:1])
+		return misused(help, "%s has no flag -%s", title(c), unknown.GetSpecifiedName()[:1])
 	case errors.As(err, &unknown):
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
 			help = fmt.Sprintf("did you mean --%s?", near)
 		}
-		return misused(help, "%s has no flag --%s", c.CommandPath(), unknown.GetSpecifiedName())
+		return misused(help, "%s has no flag --%s", title(c), unknown.GetSpecifiedName())
 	case errors.As(err, &missing):
 		return misused(help, "--%s needs a value", missing.GetFlag().Name)
 	case errors.As(err, &invalid):
@@ -121,3 +129,27 @@ func (f *scalarFlag) String() string {
 }
 
 func (f *scalarFlag) Type() string { return f.kind }
+
+// usageTemplate is cobra's with flags folded at 80 columns, and groups of
+// commands not shown as if they did something themselves.
+const usageTemplate = `Usage:{{if not (index .Annotations "group")}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Flags of all commands:
+{{.InheritedFlags.FlagUsagesWrapped 80 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+"{{.CommandPath}} COMMAND --help" says more about each.{{end}}
+`
+
+// group marks commands that only hold others.
+var group = map[string]string{"group": "yes"}

@@ -151,6 +151,8 @@ func (w *world) drawPartners() {
 			w.loss[p] = "banner"
 		}
 	}
+	w.Hidden = min(w.Hidden, w.Partners)
+	w.Reacting = min(w.Reacting, w.Partners-w.Hidden)
 	w.hidden = order[:w.Hidden]
 	sort.Ints(w.hidden)
 	for _, p := range order[w.Hidden : w.Hidden+w.Reacting] {
@@ -160,7 +162,7 @@ func (w *world) drawPartners() {
 		if w.Slow {
 			lag, rec, weakest = w.span(37, 75, 35, 100), w.span(23, 70, 38, 90), .45
 		}
-		n := 1 + w.r.IntN(3)*w.r.IntN(2)
+		n := min(w.Lists, 1+w.r.IntN(3)*w.r.IntN(2))
 		for _, l := range w.someLists(n) {
 			w.edges = append(w.edges, edge{partner: p, list: l, q: w.between(weakest, 1), lag: lag, rec: rec})
 		}
