@@ -20,7 +20,7 @@ const (
 	maxSet        = 3
 	shortListing  = 30 // minutes: a listing shorter than this that breaks nothing proves nothing
 	kernelWeight  = 3  // reactions the prior kernel counts for
-	emSteps       = 2
+	emSteps       = 1
 
 	onTime, late = 0.95, 0.75 // share of recoveries that follow the delisting, when it is the matched listing's own end, and when another's
 )

@@ -208,3 +208,62 @@ func TestAgeOfAnAnswer(t *testing.T) {
 		t.Errorf("40 s left of 300: age %s, want 260 s", r.Reading.Age)
 	}
 }
+
+// A resolver that answers nobody is found out by three lists; the other 57 are not waited for.
+func TestDeadResolverIsFoundOutQuickly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		var entries []string
+		for i := range 60 {
+			id := fmt.Sprintf("l%02d", i)
+			entries = append(entries, entry(id, stated))
+			w.set(id+".example", func(string) ([]string, resolve.Failure) {
+				time.Sleep(3 * time.Second)
+				return nil, resolve.FailTimeout
+			})
+		}
+		start := time.Now()
+		s := New(Options{Resolver: w}).Sweep(t.Context(), mustLists(t, entries...), points(listedIP), nil)
+		if took := time.Since(start); took > 20*time.Second {
+			t.Errorf("took %s, want a few timeouts of 3 s", took)
+		}
+		w.mu.Lock()
+		asked := len(w.names)
+		w.mu.Unlock()
+		if asked > canaryLists*4*4 {
+			t.Errorf("%d questions to a dead resolver, want those of three lists", asked)
+		}
+		if c := s.Coverage(); c != (Coverage{Asked: 60, Unknown: 60}) || len(s.Conditions) != 60 {
+			t.Errorf("coverage %+v, %d conditions; want 60 unknown", c, len(s.Conditions))
+		}
+		if d := Diagnose(s.Conditions, nil); d == nil || d.Kind != "silent" || d.Lists != 60 {
+			t.Errorf("diagnosis %+v, want a silent resolver", d)
+		}
+	})
+}
+
+// A list with a server of its own is asked although the resolver is dead, and a
+// dead canary keeps nobody waiting when another is heard.
+func TestOpeningHoldsUpOnlyWhatTheResolverAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		dead := func(string) ([]string, resolve.Failure) {
+			time.Sleep(3 * time.Second)
+			return nil, resolve.FailTimeout
+		}
+		w.set("dead.example", dead)
+		w.set("good.example", listing(nil))
+		w.set("feed.example", listing(nil))
+		lists := mustLists(t, entry("dead", stated), entry("good", stated), entry("feed", stated, `resolver: "127.0.0.1:5300"`))
+		start := time.Now()
+		s := New(Options{Resolver: w}).Sweep(t.Context(), lists, points(listedIP), nil)
+		if c := s.Coverage(); c.Answered != 2 || c.Unknown != 1 || time.Since(start) > 4*time.Second {
+			t.Errorf("coverage %+v after %s, want good and feed answered after one timeout", c, time.Since(start))
+		}
+		w.set("good.example", dead)
+		s = New(Options{Resolver: w}).Sweep(t.Context(), lists, points(listedIP), nil)
+		if c := s.Coverage(); c.Answered != 1 || c.Unknown != 2 {
+			t.Errorf("coverage %+v, want the feed answered although the resolver is dead", c)
+		}
+	})
+}

@@ -98,8 +98,16 @@ func (e *Engine) runJobs(ctx context.Context, jobs []*job, tick func(int)) {
 	var working, waiting sync.WaitGroup
 	var silent atomic.Int64
 	working.Add(len(jobs))
+	open := newOpening(e, jobs)
 	for _, j := range jobs {
 		waiting.Go(func() {
+			if !open.pass(ctx, j) {
+				c := resolverSilent(j.list)
+				j.failed.Store(&c)
+				j.giveUp(tick)
+				working.Done()
+				return
+			}
 			if j.start(ctx) {
 				j.ask(ctx, tick)
 				working.Done()
@@ -307,7 +315,7 @@ func (j *job) blank(p Point) Result {
 // giveUp fills in an unknown per pair.
 func (j *job) giveUp(tick func(int)) {
 	j.asked = true
-	why := suspendedWords(j.e.Condition(j.list))
+	why := suspendedWords(j.condition())
 	j.results = make([]Result, len(j.subjects))
 	for i, p := range j.subjects {
 		j.results[i] = j.blank(p)
