@@ -8,7 +8,7 @@ import (
 var (
 	qGrid  = [...]float64{.25, .5, .75, .9, .97}
 	qPrior = [...]float64{.1, .2, .3, .25, .15}
-	// Reaction to the abuse itself: to what several lists saw, and to what one list alone says.
+	// Reaction to the abuse itself: to abuse that several lists saw, and to what one list alone says.
 	qcGrid  = [...][2]float64{{.2, .2}, {.3, .03}, {.6, .03}, {.6, .12}, {.6, .3}}
 	qcPrior = [...]float64{.2, .2, .2, .2, .2}
 )

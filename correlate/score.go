@@ -11,6 +11,7 @@ type grid [len(qGrid)][1 + len(qcGrid)]float64
 // factors are the likelihood ratios of one loss, by what the hypothesis shares with the lists within its reach.
 type factors struct {
 	within uint8
+	co     bool // the abuse is within reach too
 	masks  []uint8
 	ratios []grid
 }
@@ -32,7 +33,7 @@ func (f *factors) of(mask uint8, make func(uint8, *grid)) *grid {
 func (ft *fitter) score() {
 	terms := ft.telling()
 	ft.f.subs = ft.f.subs[:0]
-	logs := make([]float64, 0, 200)
+	weights := make([]float64, 0, 200)
 	on, off := make([]float64, len(ft.f.cand)), make([]float64, len(ft.f.cand))
 	for i, l := range ft.f.cand {
 		p := ft.prior[l]
@@ -51,12 +52,12 @@ func (ft *fitter) score() {
 			}
 		}
 		plain, co := ft.weigh(uint8(mask), terms)
-		logs = append(logs, prior+math.Log(1-coCausePrior)+plain.log(), prior+math.Log(coCausePrior)+co.log())
+		weights = append(weights, prior+math.Log(1-coCausePrior)+plain.log(), prior+math.Log(coCausePrior)+co.log())
 		ft.f.subs = append(ft.f.subs,
 			subset{mask: uint8(mask), q: plain.q()},
 			subset{mask: uint8(mask), co: true, q: co.q(), qc: co.qc()})
 	}
-	ft.normalise(logs)
+	ft.normalise(weights)
 }
 
 // telling returns a table for every loss that can tell hypotheses apart.
@@ -68,7 +69,7 @@ func (ft *fitter) telling() []*factors {
 		if t.omega < 1e-9 || t.within == 0 && t.u[0]+t.u[1] == 0 {
 			continue
 		}
-		out = append(out, &factors{within: t.within})
+		out = append(out, &factors{within: t.within, co: t.u[0]+t.u[1] > 0})
 		ft.told = append(ft.told, t)
 	}
 	return out
@@ -84,25 +85,43 @@ func (ft *fitter) weigh(mask uint8, terms []*factors) (plain, co mean) {
 	}
 	l := ft.likelihood(mask, terms)
 	for i, q := range qGrid {
-		base := math.Log(qPrior[i]) + float64(misses)*math.Log(1-q)
+		base := logs.qPrior[i] + float64(misses)*logs.silent[i]
 		plain.add(base+l[i][0], q, [2]float64{})
 		for j, qc := range qcGrid {
-			quiet := float64(ft.f.coMiss[0])*math.Log(1-qc[0]) + float64(ft.f.coMiss[1])*math.Log(1-qc[1])
-			co.add(base+math.Log(qcPrior[j])+quiet+l[i][1+j], q, qc)
+			quiet := float64(ft.f.coMiss[0])*logs.calm[j][0] + float64(ft.f.coMiss[1])*logs.calm[j][1]
+			co.add(base+logs.qcPrior[j]+quiet+l[i][1+j], q, qc)
 		}
 	}
 	return plain, co
 }
+
+// logs of the grids: priors, and what one silent listing (episode) weighs.
+var logs = func() (t struct {
+	qPrior, silent [len(qGrid)]float64
+	qcPrior        [len(qcGrid)]float64
+	calm           [len(qcGrid)][2]float64
+}) {
+	for i, q := range qGrid {
+		t.qPrior[i], t.silent[i] = math.Log(qPrior[i]), math.Log(1-q)
+	}
+	for j, qc := range qcGrid {
+		t.qcPrior[j] = math.Log(qcPrior[j])
+		t.calm[j] = [2]float64{math.Log(1 - qc[0]), math.Log(1 - qc[1])}
+	}
+	return t
+}()
 
 // likelihood is log L over the losses. Products are turned into logarithms
 // every few terms: a term is below 1e20, so eight stay far from overflow.
 func (ft *fitter) likelihood(mask uint8, terms []*factors) (out grid) {
 	prod := ones
 	for n, f := range terms {
-		r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[n], m, g) })
-		for i := range prod {
-			for j := range prod[i] {
-				prod[i][j] *= r[i][j]
+		if mask&f.within != 0 || f.co {
+			r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[n], m, g) })
+			for i := range prod {
+				for j := range prod[i] {
+					prod[i][j] *= r[i][j]
+				}
 			}
 		}
 		if n%8 == 7 || n == len(terms)-1 {

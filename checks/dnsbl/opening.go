@@ -40,11 +40,11 @@ func (l *List) askable() bool { return l.Refused() == "" && l.Unusable() == "" }
 
 // pass reports whether the list may be asked; it waits until that is known.
 func (o *opening) pass(ctx context.Context, j *job) bool {
-	switch {
-	case !o.concerns(j):
+	if !o.concerns(j) {
 		return true
-	case o.canaries[j]:
-		return o.try(ctx, j)
+	}
+	if o.canaries[j] {
+		o.try(ctx, j)
 	}
 	select {
 	case <-o.done:
@@ -54,20 +54,20 @@ func (o *opening) pass(ctx context.Context, j *job) bool {
 	}
 }
 
-func (o *opening) try(ctx context.Context, j *job) bool {
+// try tests a canary. The last one to stay silent is asked once more, patiently:
+// the resolver may only be slow to begin.
+func (o *opening) try(ctx context.Context, j *job) {
 	if !o.e.Ready(ctx, j.list).Silent {
 		o.decide(false)
-		return true
+		return
 	}
 	o.mu.Lock()
 	o.silent++
 	last := o.silent == len(o.canaries)
 	o.mu.Unlock()
-	if !last {
-		return true
+	if last {
+		o.decide(o.e.Test(ctx, j.list, 0).Silent)
 	}
-	o.decide(o.e.Test(ctx, j.list, 0).Silent)
-	return true
 }
 
 // decide says once whether the resolver is dead; hearing one canary outweighs the silence of the others.

@@ -102,8 +102,10 @@ func (e *Engine) runJobs(ctx context.Context, jobs []*job, tick func(int)) {
 	for _, j := range jobs {
 		waiting.Go(func() {
 			if !open.pass(ctx, j) {
-				c := resolverSilent(j.list)
-				j.failed.Store(&c)
+				if e.Condition(j.list).List == nil {
+					c := resolverSilent(j.list)
+					j.failed.Store(&c)
+				}
 				j.giveUp(tick)
 				working.Done()
 				return

@@ -32,7 +32,8 @@ var bars = map[string]bar{
 
 // slack is for the sampling error of a few years: in each, three incidents in
 // three hundred decide. TestOracleFull measures over many years, without slack.
-const slack = 0.007
+// One edge of thirty is more than three percent.
+const slack, edgeSlack = 0.007, 0.03
 
 // The bar, held on a few drawn years so that it takes seconds. Seeds are arbitrary and fixed.
 func TestBar(t *testing.T) {
@@ -58,7 +59,7 @@ func TestBar(t *testing.T) {
 			atLeast("online recall", f.Online.Recall, b.online[1])
 			atLeast("final precision", f.Final.Precision, b.final[0])
 			atLeast("final recall", f.Final.Recall, b.final[1])
-			atLeast("edge precision", f.Edges.Precision, b.edges[0])
+			atLeast("edge precision", f.Edges.Precision, b.edges[0]-edgeSlack)
 			atLeast("edge recall", f.Edges.Recall3, b.edges[1])
 			atLeast("category", f.Final.Category, b.category)
 			atLeast("forecast precision", f.Forecast.Precision, b.forecast)
