@@ -19,8 +19,8 @@ type Nagios struct {
 var nagiosWords = []string{"OK", "WARNING", "CRITICAL", "UNKNOWN"}
 
 func nagios(service string, code int, words string, perf []string) Nagios {
-	// A pipe begins perfdata, so none may stand in the words.
-	words = strings.NewReplacer("|", "/", "\n", " ").Replace(words)
+	// A pipe begins perfdata and a line end the long output, so neither may stand in the words.
+	words = strings.NewReplacer("|", "/", "\n", " ", "\t", " ").Replace(printable(words))
 	return Nagios{code, fmt.Sprintf("%s %s: %s | %s", service, nagiosWords[code], words, strings.Join(perf, " "))}
 }
 
@@ -40,6 +40,9 @@ func NagiosCheck(c Check) Nagios {
 	}
 	for _, o := range c.Own {
 		for _, f := range Bad(o.Findings) {
+			if f.Impact >= reputation.High {
+				code = 2
+			}
 			words = append(words, f.Words)
 		}
 	}
@@ -47,8 +50,14 @@ func NagiosCheck(c Check) Nagios {
 	if listed > 5 {
 		words = append(slices.Clip(words[:5]), fmt.Sprintf("and %d more", listed-5))
 	}
-	if listed == 0 {
-		words = []string{fmt.Sprintf("nothing listed, %d of %d lists answered", c.Coverage.Answered, c.Coverage.Asked)}
+	answered := fmt.Sprintf("%d of %d lists answered", c.Coverage.Answered, c.Coverage.Asked)
+	switch {
+	case code == ExitUnknown && c.Trouble != nil:
+		words = []string{"too little could be told: " + c.Trouble.Words}
+	case code == ExitUnknown:
+		words = []string{"too little could be told: " + answered}
+	case listed == 0:
+		words = []string{"nothing listed, " + answered}
 	}
 	unknown := 0
 	for _, r := range c.Results {
@@ -61,14 +70,17 @@ func NagiosCheck(c Check) Nagios {
 		fmt.Sprintf("lists=%d;;;0;%d", c.Coverage.Answered, c.Coverage.Asked)})
 }
 
-// NagiosProbe is critical for a lost or broken STARTTLS, a rejection or a
-// missing required capability, unknown when less than half could be told.
+// NagiosProbe is critical for a lost or broken STARTTLS, a rejection, a missing
+// required capability or a login refused; for faults of our own MX by their
+// impact; unknown when less than half could be told.
 func NagiosProbe(p Probe) Nagios {
 	code := p.Exit()
 	var words []string
 	for _, r := range p.Results {
 		if !r.Control && r.bad() {
-			code = 2
+			if r.severe() {
+				code = 2
+			}
 			words = append(words, fmt.Sprintf("%s from %s: %s", r.Partner, r.Vantage, r.trouble()))
 		}
 	}
@@ -82,11 +94,32 @@ func NagiosProbe(p Probe) Nagios {
 			unknown++
 		}
 	}
-	if findings == 0 {
-		words = []string{fmt.Sprintf("%d of %d looks sure, no loss", len(p.Results)-unknown, len(p.Results))}
+	sure := fmt.Sprintf("%d of %d looks sure", len(p.Results)-unknown, len(p.Results))
+	switch {
+	case code == ExitUnknown:
+		words = []string{"too little could be told: " + sure + why(p)}
+	case findings == 0:
+		words = []string{sure + ", no loss"}
 	}
 	return nagios("REPWATCH", code, strings.Join(words, "; "), []string{
 		fmt.Sprintf("findings=%d;;;0", findings), fmt.Sprintf("looks=%d", len(p.Results)), fmt.Sprintf("unknown=%d;;;0", unknown)})
+}
+
+// severe: mail is affected now, or our own MX has a fault of impact high or critical.
+func (r ProbeResult) severe() bool {
+	own := Bad(r.Own)
+	return len(own) == 0 || r.Outcome.Verdict() == reputation.Bad || len(r.Missing) > 0 ||
+		slices.ContainsFunc(own, func(f Finding) bool { return f.Impact >= reputation.High })
+}
+
+// why is the reason of the first look that told nothing.
+func why(p Probe) string {
+	for _, r := range p.Results {
+		if !r.told() && r.Why != "" {
+			return "; " + r.Why
+		}
+	}
+	return ""
 }
 
 // trouble says in a few words what is wrong with a bad result.

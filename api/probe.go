@@ -201,12 +201,12 @@ func probeResult(r smtp.Result, explain func(string) replies.Explanation) ProbeR
 	out := ProbeResult{
 		Partner: r.Target.Partner, Provider: r.Target.Provider, MX: r.Target.MX, Port: r.Target.Port,
 		From: addr(r.Vantage.IP), Vantage: r.Vantage.Name, Control: r.Vantage.Control,
-		Outcome: r.Outcome, Why: r.Why, Addr: addr(r.Target.Addr), SeenIP: addr(r.SeenIP),
+		Outcome: r.Outcome, Why: printable(r.Why), Addr: addr(r.Target.Addr), SeenIP: addr(r.SeenIP),
 		Missing: []string{}, Capabilities: capabilities(r.Capabilities), CapabilitiesTLS: capabilities(r.CapabilitiesTLS),
 		Faults: []Fault{}, PhasesMS: map[string]float64{}, Transcript: []string{},
 	}
 	if t := r.TLS; t != nil {
-		out.TLS = &TLS{Version: t.Version, Cipher: t.Cipher, Handshake: t.Handshake, Chain: t.Chain, Name: t.Name,
+		out.TLS = &TLS{Version: t.Version, Cipher: t.Cipher, Handshake: printable(t.Handshake), Chain: printable(t.Chain), Name: printable(t.Name),
 			Expiry: t.Expiry, NotAfter: utc(t.NotAfter), Conservative: t.Conservative}
 	}
 	for _, f := range r.Faults {
@@ -216,7 +216,7 @@ func probeResult(r smtp.Result, explain func(string) replies.Explanation) ProbeR
 		out.PhasesMS[p.Name] += float64(p.Took.Microseconds()) / 1000
 	}
 	for _, l := range r.Transcript {
-		out.Transcript = append(out.Transcript, l.From+": "+l.Text)
+		out.Transcript = append(out.Transcript, l.From+": "+printable(l.Text))
 	}
 	out.Reply = replyOf(r.Reply, explain)
 	out.RCPT, out.Auth, out.Message = step(r.Rcpt, explain), step(r.Auth, explain), step(r.Message, explain)
@@ -229,7 +229,7 @@ func step(s *smtp.Step, explain func(string) replies.Explanation) *Reply {
 		return nil
 	}
 	if s.Reply == nil {
-		return &Reply{Text: s.Why}
+		return &Reply{Text: printable(s.Why)}
 	}
 	return replyOf(s.Reply, explain)
 }
@@ -251,10 +251,11 @@ func replyOf(r *smtp.Reply, explain func(string) replies.Explanation) *Reply {
 }
 
 func capabilities(c smtp.Capabilities) map[string]string {
-	if c == nil {
-		return map[string]string{}
+	out := make(map[string]string, len(c))
+	for k, v := range c {
+		out[printable(k)] = printable(v)
 	}
-	return c
+	return out
 }
 
 // escape shows bytes as Go would quote them, without the quotes: \r\n stays visible.

@@ -79,6 +79,9 @@ func (c *Correlator) partner(name string) int {
 		if by := c.provider[name]; by != "" {
 			unit = "provider " + by
 		}
+		if c.hasPrior(name) {
+			c.parts[p].tied[anyList] = true
+		}
 		u := c.units.id(unit)
 		for len(c.mates) <= u {
 			c.mates = append(c.mates, nil)
@@ -123,6 +126,9 @@ func (c *Correlator) Observe(e Event) error {
 	case KindReply:
 		c.partner(e.Partner)
 		r := c.h.addReply(&e)
+		if r.list >= 0 {
+			c.parts[r.partner].tied[r.list] = true
+		}
 		c.touch(r.partner, t)
 	case KindUnrelated:
 		c.deny(&e, t)
@@ -130,11 +136,11 @@ func (c *Correlator) Observe(e Event) error {
 	return nil
 }
 
-// universe is what every fit depends on: how many there are that could have been lost, and whether the control watches.
-func (c *Correlator) universe() [3]int {
-	n := [3]int{len(c.h.ips.texts), len(c.units.texts)}
+// universe is what every fit depends on: how many there are, and whether the control watches.
+func (c *Correlator) universe() [4]int {
+	n := [4]int{len(c.h.ips.texts), len(c.units.texts), len(c.h.lists.texts)}
 	if c.hasControl {
-		n[2] = 1
+		n[3] = 1
 	}
 	return n
 }
@@ -202,7 +208,7 @@ func (c *Correlator) tieIf(k *loss, l *listing) {
 }
 
 // touchTied touches the partners that a listing can tell anything about. The
-// others have never lost anything near a listing: their fit is the prior.
+// others have never lost anything near a listing and nothing was told of them: their fit is the prior.
 func (c *Correlator) touchTied(t float64) {
 	for p := range c.parts {
 		if len(c.parts[p].tied) > 0 {

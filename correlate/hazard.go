@@ -8,8 +8,9 @@ const (
 	wideRate = 1.0
 	pathRate = 1.0
 
-	controlLostWide, controlLostElse = 0.97, 0.002
+	controlLostWide, controlLostElse = 0.97, 0.0005
 	peerLostWide, peerLostElse       = 0.95, 0.03
+	backWide, backElse               = 0.9, 0.15 // two that were lost together come back together
 	pathLost                         = 0.95
 	quietFloor, listedFloor          = 0.002, 0.03 // chance that a partner reacts by itself just now
 	maskedPath, maskedElse           = 0.6, 0.002
@@ -28,8 +29,16 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 			log[i] += lostOdds(lost, wide*s.share, otherwise)
 		}
 	}
+	returned := func(pair []int) {
+		if back, known := h.backTogether(pair, k); known {
+			for i := range log {
+				log[i] += lostOdds(back, backWide, backElse)
+			}
+		}
+	}
 	if control && !h.controlBlind(k) {
 		seen(h.controlSaw(k), controlLostWide, controlLostElse)
+		returned(h.control[k.partner])
 	}
 	for ip := range h.ips.texts {
 		if ip == k.ip {
@@ -37,6 +46,7 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 		}
 		if lost, known := h.pairAround(ip, k.partner, k, together); known {
 			seen(lost, peerLostWide, peer(k, ip))
+			returned(h.ofPair[[2]int{ip, k.partner}])
 		}
 	}
 	if !k.brief() {
@@ -109,6 +119,22 @@ func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, kno
 		}
 	}
 	return false, true
+}
+
+// backTogether says whether what was lost together with k came back together
+// with it; not known while either is still lost.
+func (h *history) backTogether(pair []int, k *loss) (back, known bool) {
+	for n := len(pair) - 1; n >= 0; n-- {
+		o := &h.losses[pair[n]]
+		if !near(&o.span, &k.span, together) {
+			continue
+		}
+		if o.open() || k.open() {
+			return false, false
+		}
+		return o.b0 <= k.b1+together && k.b0 <= o.b1+together, true
+	}
+	return false, false
 }
 
 func (h *history) controlSaw(k *loss) bool {

@@ -80,6 +80,29 @@ func feed(t testing.TB, c *correlate.Correlator, events []correlate.Event, ask b
 	return c
 }
 
+// However often it is asked, and whatever comes next: what is kept is never older than what would be made anew.
+func TestNothingKeptIsStale(t *testing.T) {
+	o := world()
+	o.Provider = map[string]string{partner(0): "bigmail", partner(1): "bigmail"}
+	rapid.Check(t, func(rt *rapid.T) {
+		events := randomEvents(rt)
+		long := correlate.New(o)
+		for i, e := range events {
+			if err := long.Observe(e); err != nil {
+				rt.Fatal(err)
+			}
+			now := e.T.Add(time.Duration(rapid.IntRange(0, 600).Draw(rt, "later")) * time.Minute)
+			a := everything(t, long, now)
+			if i%3 != 2 && i != len(events)-1 {
+				continue
+			}
+			if b := everything(t, feed(t, correlate.New(o), events[:i+1], false), now); a != b {
+				rt.Fatalf("after event %d: %s", i+1, cmp.Diff(a, b))
+			}
+		}
+	})
+}
+
 // What a universe does not declare joins by itself, and a restart still changes nothing.
 func TestRestartWithoutDeclaredUniverse(t *testing.T) {
 	events := smallWorld(t, "hidden", 8)

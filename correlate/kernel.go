@@ -56,7 +56,6 @@ func (k *kernel) integral(x float64) float64 {
 // hit is the probability that a cause in (c0, c1] has its effect in (x0, x1],
 // the cause being anywhere in its bracket and the delay drawn from the kernel.
 func (k *kernel) hit(c0, c1, x0, x1 float64) float64 {
-	x0 = math.Max(x0, c0) // nothing happens before its cause
 	if x1 <= c0 || x0 >= c1+maxLag {
 		return 0
 	}

@@ -112,7 +112,7 @@ var logs = func() (t struct {
 }()
 
 // likelihood is log L over the losses. Products are turned into logarithms
-// every few terms: a term is below 1e20, so eight stay far from overflow.
+// every few terms: a term is at most 2e18, so sixteen do not overflow.
 func (ft *fitter) likelihood(mask uint8, terms []*factors) (out grid) {
 	prod := ones
 	for n, f := range terms {
@@ -124,7 +124,7 @@ func (ft *fitter) likelihood(mask uint8, terms []*factors) (out grid) {
 				}
 			}
 		}
-		if n%8 == 7 || n == len(terms)-1 {
+		if n%16 == 15 || n == len(terms)-1 {
 			for i := range prod {
 				for j := range prod[i] {
 					out[i][j] += math.Log(prod[i][j])

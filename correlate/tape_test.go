@@ -140,3 +140,13 @@ func mustBe(t testing.TB, v correlate.Verdict, cause correlate.Cause, list strin
 		t.Errorf("loss %d at %s: shown %s %q with %.3f, want %s %q; all: %+v", v.Seq, v.At.Format(time.DateTime), v.Cause, v.List, v.Confidence, cause, list, v.Shares)
 	}
 }
+
+// shareOf is the probability of a cause, all lists together.
+func shareOf(v correlate.Verdict, cause correlate.Cause) (p float64) {
+	for _, s := range v.Shares {
+		if s.Cause == cause {
+			p += s.P
+		}
+	}
+	return p
+}

@@ -90,6 +90,18 @@ func (c *Correlator) ownPrior(p, list int) float64 {
 	return math.Min(maxPrior, prior)
 }
 
+// anyList stands in state.tied for lists that may not have been seen yet.
+const anyList = -1
+
+func (c *Correlator) hasPrior(partner string) bool {
+	for i := range c.priors {
+		if o := &c.priors[i]; o.Partner == partner || o.Provider != "" && o.Provider == c.provider[partner] {
+			return true
+		}
+	}
+	return false
+}
+
 func (h *history) wasNamed(ip, p, list int) bool {
 	for i := range h.replies {
 		if r := &h.replies[i]; r.ip == ip && r.partner == p && r.list == list {
@@ -119,6 +131,9 @@ func (c *Correlator) pooledPrior(p, list int) float64 {
 		odds *= (tenantAgrees*bayes + 1 - tenantAgrees) / (tenantAlone*bayes + 1 - tenantAlone)
 	}
 	provider := fromOdds(odds)
+	if provider <= own {
+		return own // nothing heard from the others
+	}
 	return math.Min(maxPrior, provider*tenantAgrees+(1-provider)*own)
 }
 

@@ -123,17 +123,41 @@ func Names(a Answer) []string {
 	return out
 }
 
-// Texts reads the TXT records of an answer. The strings of one record are joined
-// without a space (RFC 7208 §3.3); bytes outside printable ASCII keep miekg/dns's \DDD form.
+// Texts reads the TXT records of an answer, byte for byte: it is foreign text, to be
+// made printable before it is shown. The strings of one record are joined without
+// a space (RFC 7208 §3.3).
 func Texts(a Answer) []string {
 	var out []string
 	for _, rr := range a.Records {
 		if txt, ok := rr.(*dns.TXT); ok {
-			out = append(out, strings.Join(txt.Txt, ""))
+			out = append(out, unescape(strings.Join(txt.Txt, "")))
 		}
 	}
 	return out
 }
+
+// unescape undoes miekg/dns's presentation form: \DDD is a byte, \X is X (RFC 1035 §5.1).
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '\\' || i+1 == len(s):
+			out = append(out, s[i])
+		case i+3 < len(s) && isDigits(s[i+1:i+4]):
+			out = append(out, (s[i+1]-'0')*100+(s[i+2]-'0')*10+(s[i+3]-'0'))
+			i += 3
+		default:
+			i++
+			out = append(out, s[i])
+		}
+	}
+	return string(out)
+}
+
+func isDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
 // ReverseName is the name whose PTR records name the address (RFC 1035 §3.5,
 // RFC 3596 §2.5); empty for an invalid one. IPv4 in IPv6 form counts as IPv4.

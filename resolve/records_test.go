@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/miekg/dns"
 
 	"repwatch/internal/lab"
 )
@@ -105,3 +106,14 @@ func TestPublicResolver(t *testing.T) {
 
 var _ Lookuper = (*Client)(nil)
 var _ lab.TB = (*testing.T)(nil)
+
+// A list's words come through as they are; only whoever shows them makes them harmless.
+func TestTextsAreBytesNotPresentation(t *testing.T) {
+	rr, err := dns.NewRR(`x. 60 IN TXT "say \"q\" \\ \195\169" "\013\010."`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Texts(Answer{Records: []dns.RR{rr}}); len(got) != 1 || got[0] != "say \"q\" \\ \u00e9\r\n." {
+		t.Errorf("%q", got)
+	}
+}

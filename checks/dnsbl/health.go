@@ -115,10 +115,10 @@ func judgeListed(l *List, stated bool, probes []probe) (Health, Cause, string) {
 			return HealthSuspended, CauseUndocCode, fmt.Sprintf("test point %s answered %s, which the list does not document", p.shown, joinCodes(p.read.Codes))
 		case p.read.Verdict == Listed:
 			listed++
+		case p.answer.NoData(): // the name is there: even a point that was a guess is a point
+			return HealthSuspended, CauseStripped, fmt.Sprintf("test point %s exists but its address is missing from the answer: the list is broken, or our resolver strips 127.0.0.0/8 (rebind protection)", p.shown)
 		case !stated:
 			// RFC 5782's default point was a guess: its absence proves nothing.
-		case p.answer.NoData():
-			return HealthSuspended, CauseStripped, fmt.Sprintf("test point %s exists but its address is missing from the answer: the list is broken, or our resolver strips 127.0.0.0/8 (rebind protection)", p.shown)
 		default:
 			return HealthSuspended, CauseEmpty, fmt.Sprintf("test point %s is not listed: the list is empty, closed, or hides its data from us; its silence would read as clean", p.shown)
 		}

@@ -86,6 +86,7 @@ func TestClassification(t *testing.T) {
 		{"REFUSED", []string{stated}, failing(resolve.FailRefused), HealthSuspended, "REFUSED"},
 		{"timeout", []string{stated}, failing(resolve.FailTimeout), HealthSuspended, "did not answer"},
 		{"stripped by rebind protection", []string{stated}, failing(noData), HealthSuspended, "strips 127.0.0.0/8"},
+		{"stripped at a point that nobody stated", nil, failing(noData), HealthSuspended, "strips 127.0.0.0/8"},
 		{"test point with an undocumented code", []string{stated, `codes: {127.0.0.3: real}`}, listing(nil), HealthSuspended, "does not document"},
 		{"untested", nil, listing(nil).without("2.0.0.127"), HealthUntested, "states no test point"},
 	}

@@ -119,6 +119,9 @@ func (s *session) hello() (v verdict, usable bool) {
 		s.faults.push(f)
 	}
 	s.noteSeen(rep)
+	if s.faults.hasAt(FaultMixedCodes, s.where()) && !caps.Has("STARTTLS") {
+		return verdict{reply: rep, failure: FailProtocol, why: "lines of the reply to EHLO carry different codes, so it is no complete 250 reply and what it lacks proves nothing"}, true
+	}
 	if s.inTLS {
 		s.res.CapabilitiesTLS = caps
 		return verdict{outcome: reputation.Advertised, reply: rep}, true

@@ -55,7 +55,11 @@ func capabilities(rep Reply, where string) (Capabilities, faultList) {
 }
 
 func (c Capabilities) add(word, params, text, where string, faults *faultList) {
-	if !keyword.MatchString(word) {
+	switch {
+	case word == "": // "250" and no more: legal as a line (RFC 5321 §4.2), useless in this list
+		faults.add(FaultMissingSpace, where, []byte("250\r\n"))
+		return
+	case !keyword.MatchString(word):
 		faults.add(FaultBadKeyword, where, []byte(text))
 		return
 	}

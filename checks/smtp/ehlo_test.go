@@ -21,7 +21,7 @@ func TestCapabilities(t *testing.T) {
 		{"not masked", []string{"mx", "XXX", "XXXXAB", "XCLIENT NAME", "X-EXPS"}, Capabilities{"XXX": "", "XXXXAB": "", "XCLIENT": "NAME", "X-EXPS": ""}, nil},
 		{"legacy AUTH beside AUTH", []string{"mx", "AUTH=LOGIN", "AUTH PLAIN"}, Capabilities{"AUTH": "PLAIN"}, []string{FaultLegacyAuth}},
 		{"legacy AUTH alone", []string{"mx", "auth=LOGIN PLAIN"}, Capabilities{"AUTH": "LOGIN PLAIN"}, []string{FaultLegacyAuth}},
-		{"no keyword", []string{"mx", "", "-X", "X_Y", "gr\xfc\xdf"}, Capabilities{}, []string{FaultBadKeyword, FaultBadKeyword, FaultBadKeyword, FaultBadKeyword}},
+		{"no keyword", []string{"mx", "", "-X", "X_Y", "gr\xfc\xdf"}, Capabilities{}, []string{FaultMissingSpace, FaultBadKeyword, FaultBadKeyword, FaultBadKeyword}},
 		{"STARTTLS with a parameter", []string{"mx", "STARTTLS now"}, Capabilities{"STARTTLS": "now"}, []string{FaultStartTLSParam}},
 		{"twice the same", []string{"mx", "SIZE 1", "size 1"}, Capabilities{"SIZE": "1"}, nil},
 		{"twice with a difference", []string{"mx", "SIZE 1", "SIZE 2"}, Capabilities{"SIZE": "1"}, []string{FaultTwice}},

@@ -1,6 +1,9 @@
 package smtp
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // What is wrong on the wire. None of it alone makes an outcome; all of it is evidence.
 const (
@@ -97,4 +100,8 @@ func (l faultList) has(kind string) bool {
 		}
 	}
 	return false
+}
+
+func (l faultList) hasAt(kind, where string) bool {
+	return slices.ContainsFunc(l, func(f Fault) bool { return f.Fault == kind && f.Where == where })
 }

@@ -46,7 +46,9 @@ func TestLookRouteStopsAtTheFirstWordOfEachFamily(t *testing.T) {
 		route    Route
 		asked    []string
 	}{
-		{"the first tells", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Absent}, routeOver("192.0.2.1", "192.0.2.2"), []string{"192.0.2.1"}},
+		{"the first tells", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Advertised}, routeOver("192.0.2.1", "192.0.2.2"), []string{"192.0.2.1"}},
+		{"bad news is checked elsewhere", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Absent, "192.0.2.2": reputation.Absent}, routeOver("192.0.2.1", "192.0.2.2", "192.0.2.3"), []string{"192.0.2.1", "192.0.2.2"}},
+		{"and past a silent one", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Absent, "192.0.2.3": reputation.Advertised}, routeOver("192.0.2.1", "192.0.2.2", "192.0.2.3"), []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"}},
 		{"a deferral tells too", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Deferred}, routeOver("192.0.2.1", "192.0.2.2"), []string{"192.0.2.1"}},
 		{"silence goes on", any, map[string]reputation.Outcome{"192.0.2.2": reputation.Advertised}, routeOver("192.0.2.1", "192.0.2.2", "192.0.2.3"), []string{"192.0.2.1", "192.0.2.2"}},
 		{"families apart", any, map[string]reputation.Outcome{"192.0.2.1": reputation.Advertised}, routeOver("192.0.2.1", "2001:db8::1", "192.0.2.2"), []string{"192.0.2.1", "2001:db8::1"}},
@@ -103,6 +105,8 @@ func TestCompare(t *testing.T) {
 	}
 	us := func(o reputation.Outcome) Side { return side(o, "203.0.113.7", "SIZE") }
 	good, gone, silent := side(reputation.Advertised, "spare", "SIZE", "STARTTLS", "DSN"), side(reputation.Absent, "spare"), side(reputation.OutcomeUnknown, "spare")
+	natted := us(reputation.Absent)
+	natted.SeenIP = netip.MustParseAddr("203.0.113.99")
 	mixed := us(reputation.Absent)
 	mixed.Mixed = true
 	for _, tt := range []struct {
@@ -119,6 +123,8 @@ func TestCompare(t *testing.T) {
 		{"the control cannot tell", us(reputation.Absent), []Side{silent}, "loss", []string{"could not tell"}},
 		{"no control", us(reputation.Absent), nil, "loss", nil},
 		{"all is well", us(reputation.Advertised), []Side{gone}, "ok", nil},
+		{"fewer capabilities than the control", side(reputation.Advertised, "203.0.113.7", "STARTTLS", "SIZE"), []Side{good}, "fewer", []string{"but not DSN"}},
+		{"they saw somebody else", natted, []Side{good}, "other-address", []string{"saw 203.0.113.99, not 203.0.113.7", "NAT"}},
 		{"a pool in disagreement", mixed, []Side{good}, "mixed", []string{"no loss"}},
 		{"put off", us(reputation.Deferred), []Side{good}, "deferred", nil},
 		{"only our path is dead", us(reputation.OutcomeUnknown), []Side{good}, "unknown", []string{"because"}},

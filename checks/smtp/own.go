@@ -88,8 +88,10 @@ const maxPTRNames = 10
 func CheckOwn(ctx context.Context, lookups resolve.Lookuper, own OwnIP) OwnReport {
 	c := &ownCheck{ctx: ctx, dns: lookups, ip: own.IP.Unmap(), ehlo: plainName(strings.TrimSpace(own.EHLO))}
 	c.IP, c.EHLO = c.ip, c.ehlo
+	why := notPublic(c.ip)
+	c.public = why == ""
 	named := c.ehloName()
-	if why := notPublic(c.ip); why != "" {
+	if !c.public {
 		c.add(Finding{ID: OwnNotPublic, Verdict: reputation.Unknown, What: fmt.Sprintf("%s is %s: no public PTR can exist, so its names are not judged", c.ip, why),
 			Why: "partners see another address, behind which ours is hidden", Do: "configure the public address as the sending IP, and this one as bind"})
 		return c.OwnReport
@@ -111,6 +113,7 @@ type ownCheck struct {
 	ip   netip.Addr
 	ehlo string
 
+	public        bool // the address can be reached and looked up by others
 	ehloLeadsHere bool
 }
 

@@ -41,7 +41,7 @@ func (c *ownCheck) ehloName() (named bool) {
 		bad(reputation.High, fmt.Sprintf("the EHLO name %s has no domain", c.ehlo), refused)
 		return false
 	}
-	if top := c.ehlo[strings.LastIndexByte(c.ehlo, '.')+1:]; slices.Contains(privateTops, top) {
+	if top := c.ehlo[strings.LastIndexByte(c.ehlo, '.')+1:]; c.public && slices.Contains(privateTops, top) {
 		bad(reputation.High, fmt.Sprintf("the EHLO name %s exists inside your network only", c.ehlo), "receivers look it up and find nothing")
 		return false
 	}

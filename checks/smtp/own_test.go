@@ -211,11 +211,19 @@ func TestCheckOwnEHLOName(t *testing.T) {
 		"[IPv6:2a01:4f8:10a::7]":    "bad medium",
 		"xn--bcher-kva.example.org": "clear",
 	} {
-		r := CheckOwn(t.Context(), newWorld(t, ""), OwnIP{IP: netip.MustParseAddr("10.0.0.1"), EHLO: ehlo})
+		r := CheckOwn(t.Context(), newWorld(t, ""), OwnIP{IP: netip.MustParseAddr("5.9.24.7"), EHLO: ehlo})
 		if got := showFindings(r.Findings[:1]); got != "ehlo-name "+want {
 			t.Errorf("%q: %s, want %s", ehlo, got, want)
 		}
 		wellWorded(t, r.Findings)
+	}
+}
+
+// Inside a private network a private name may well be right: nobody outside looks.
+func TestPrivateNameOfAPrivateAddressIsNotJudged(t *testing.T) {
+	r := CheckOwn(t.Context(), newWorld(t, ""), OwnIP{IP: netip.MustParseAddr("127.0.5.7"), EHLO: "out.sender.test"})
+	if r.Verdict() != reputation.Unknown {
+		t.Errorf("verdict %s (%v), want unknown: nothing was looked up", r.Verdict(), r.Findings)
 	}
 }
 

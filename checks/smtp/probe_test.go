@@ -183,6 +183,14 @@ var dialogues = []struct {
 		outcome: reputation.Absent, why: "not STARTTLS", reply: 250, faults: []string{FaultNoGoodbye},
 	},
 	{
+		name: "mixed codes in the reply to EHLO", script: "S: 220 hi\nC: EHLO\nS: 250-{host}\nS: 550-SIZE 1\nS: 250 DSN",
+		outcome: reputation.OutcomeUnknown, failure: FailProtocol, why: "no complete 250 reply", reply: 250, faults: []string{FaultMixedCodes, FaultMixedCodes},
+	},
+	{
+		name: "a last line without text", script: "S: 220 hi\nC: EHLO\nS: 250-{host}\nS: 250-SIZE 1\nS: 250",
+		outcome: reputation.Absent, why: "not STARTTLS", reply: 250, faults: []string{FaultMissingSpace},
+	},
+	{
 		name: "missing space, long line and mixed codes", script: "S: 220-hi\nS: 221 " + strings.Repeat("x", 600) + "\n",
 		outcome: reputation.OutcomeUnknown, failure: FailProtocol, why: "221", reply: 221, faults: []string{FaultLongLine, FaultMixedCodes},
 	},

@@ -48,18 +48,14 @@ func tlsFacts(state tls.ConnectionState, host string, roots *x509.CertPool, now 
 	return facts
 }
 
-// chainWords judges trust alone: the leaf's own expiry is another fact, so an
-// expired one is looked at as of its last second.
+// chainWords judges trust alone, as of now: the leaf's own expiry is another fact,
+// so a copy that is valid now stands in for it (signatures cover the raw bytes).
 func chainWords(certs []*x509.Certificate, roots *x509.CertPool, now time.Time) string {
-	leaf := certs[0]
+	leaf := *certs[0]
+	leaf.NotBefore, leaf.NotAfter = now.Add(-time.Second), now.Add(time.Second)
 	opts := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: now}
 	for _, c := range certs[1:] {
 		opts.Intermediates.AddCert(c)
-	}
-	if now.After(leaf.NotAfter) {
-		opts.CurrentTime = leaf.NotAfter
-	} else if now.Before(leaf.NotBefore) {
-		opts.CurrentTime = leaf.NotBefore
 	}
 	_, err := leaf.Verify(opts)
 	var unknown x509.UnknownAuthorityError
@@ -72,8 +68,8 @@ func chainWords(certs []*x509.Certificate, roots *x509.CertPool, now time.Time) 
 		return "not judged: this host has no root certificates"
 	case errors.As(err, &unknown):
 		return untrustedWords(certs)
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && !invalid.Cert.Equal(leaf):
-		return fmt.Sprintf("the intermediate certificate %q is expired or not yet valid", short(invalid.Cert.Subject.CommonName))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && !invalid.Cert.Equal(certs[0]):
+		return fmt.Sprintf("the certificate %q above it is expired or not yet valid", short(invalid.Cert.Subject.CommonName))
 	}
 	return short(strings.TrimPrefix(err.Error(), "x509: "))
 }

@@ -86,18 +86,21 @@ func TestNoHostToCompare(t *testing.T) {
 	}
 }
 
-// The chain is judged as of the leaf's life, so that expiry is told once, and where it belongs.
+// Expiry is told once, where it belongs: the chain of an expired leaf holds, even
+// where its authority has been renewed since and is younger than the leaf.
 func TestExpiredChainStaysTrusted(t *testing.T) {
-	cert, err := labCA.Issue(lab.Cert{Hosts: []string{mxName}, From: time.Now().AddDate(-1, 0, 0), Until: time.Now().AddDate(0, -6, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	middle, err := x509.ParseCertificate(cert.Certificate[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := chainWords([]*x509.Certificate{cert.Leaf, middle}, labCA.Pool(), time.Now()); got != "ok" {
-		t.Errorf("chain %q", got)
+	for _, ended := range []time.Time{time.Now().AddDate(0, -6, 0), time.Now().AddDate(-30, 0, 0)} {
+		cert, err := labCA.Issue(lab.Cert{Hosts: []string{mxName}, From: ended.AddDate(-1, 0, 0), Until: ended})
+		if err != nil {
+			t.Fatal(err)
+		}
+		middle, err := x509.ParseCertificate(cert.Certificate[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := chainWords([]*x509.Certificate{cert.Leaf, middle}, labCA.Pool(), time.Now()); got != "ok" {
+			t.Errorf("ended %s: chain %q", ended.Format(time.DateOnly), got)
+		}
 	}
 }
 
@@ -147,7 +150,7 @@ func TestRetryThatShowsNothing(t *testing.T) {
 			if res.Outcome != c.outcome || res.Failure != c.failure || !strings.Contains(res.Why, c.why) {
 				t.Errorf("%s %q: %s\n%s", res.Outcome, res.Failure, res.Why, said(res))
 			}
-			if n := w.Counts(vantage.Bind); n.Connections != 2 || n.MostOpen != 1 {
+			if n := w.Counts(vantage.Bind); n.Connections != 2 {
 				t.Errorf("%+v", n)
 			}
 		})

@@ -29,14 +29,15 @@ func TestMain(m *testing.M) {
 // own commands there are
 //
 //	expand FILE...     put the world's addresses ($DNS, $MX, ...) into files
-//	code N COMMAND...  run repwatch; its exit code must be N
+//	code N [ARG...]     run repwatch; its exit code must be N
 //	secret             none of the world's secrets stands in the last outputs
 //	plain              no escape sequence stands in the last outputs
+//	scrub FILE         name ports and dates in a file, which differ from run to run
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		Setup:               setup,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "code": code, "secret": secret, "plain": plain},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "code": code, "secret": secret, "plain": plain, "scrub": scrub},
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -163,6 +164,7 @@ func servers(ca *lab.CA) map[string]server {
 		"WITHHELD": {mx, "127.0.8.25", offering(lab.Exchange()), offering(lab.Without(lab.Exchange(), "STARTTLS", "DSN"))},
 		"GONE":     {mx, "127.0.8.25", offering([]string{"SIZE 1000", "8BITMIME"}), ""},
 		"HELLO":    {mx, "127.0.8.25", lab.Offering("STARTTLS"), ""},
+		"EVIL":     {mx, "127.0.8.25", evil, ""},
 		"REJECTS":  {mx, "127.0.8.25", rejects, ""},
 		"DEFERS":   {mx, "127.0.8.25", lab.Refusing("421 4.7.0 try again later"), ""},
 		"LF":       {mx, "127.0.8.25", bareLF, ""},
@@ -179,6 +181,17 @@ func offering(capabilities []string) string {
 const rejects = `S: 554 5.7.1 Client host [203.0.113.7] blocked using zen.test | see\x1b[31m there
 C: *
 S: 503 5.5.1 bad sequence of commands
+`
+
+// evil has escape sequences wherever a server can say something.
+const evil = `S: 220 \x1b]0;owned\x07 ESMTP
+C: EHLO
+S: 250-\x1b[2J hello
+S: 250-SIZE \x1b[31m1000
+S: 250-\x1b[31mX 1
+S: 250 DSN
+C: RCPT
+S: 550 5.1.1 \x1b[31mno
 `
 
 // bareLF is the server of story 3.
@@ -224,8 +237,8 @@ func filled(text string, getenv func(string) string) string {
 var variable = regexp.MustCompile(`\$[A-Z_]+`)
 
 func code(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: code N ARGUMENT...")
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: code N [ARGUMENT...]")
 	}
 	got := "0"
 	if err := ts.Exec("repwatch", args[1:]...); err != nil {
@@ -252,3 +265,15 @@ func plain(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("an escape sequence in the output")
 	}
 }
+
+func scrub(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		text := anyPort.ReplaceAllString(ts.ReadFile(name), "$1:PORT")
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(anyDate.ReplaceAllString(text, "DATE")), 0o600))
+	}
+}
+
+var (
+	anyPort = regexp.MustCompile(`(127\.0\.8\.25\]?):[0-9]{4,5}`)
+	anyDate = regexp.MustCompile(`20[0-9]{2}-[0-9]{2}-[0-9]{2}`)
+)

@@ -32,8 +32,8 @@ var bars = map[string]bar{
 
 // slack is for the sampling error of a few years: in each, three incidents in
 // three hundred decide. TestOracleFull measures over many years, without slack.
-// One edge of thirty is more than three percent.
-const slack, edgeSlack = 0.007, 0.03
+// One false edge a year is more than that.
+const slack, falseEdges = 0.007, 1
 
 // The bar, held on a few drawn years so that it takes seconds. Seeds are arbitrary and fixed.
 func TestBar(t *testing.T) {
@@ -59,7 +59,9 @@ func TestBar(t *testing.T) {
 			atLeast("online recall", f.Online.Recall, b.online[1])
 			atLeast("final precision", f.Final.Precision, b.final[0])
 			atLeast("final recall", f.Final.Recall, b.final[1])
-			atLeast("edge precision", f.Edges.Precision, b.edges[0]-edgeSlack)
+			if s.Reacting > 0 && f.Edges.False > falseEdges {
+				t.Errorf("%d false edges, want at most %d", f.Edges.False, falseEdges)
+			}
 			atLeast("edge recall", f.Edges.Recall3, b.edges[1])
 			atLeast("category", f.Final.Category, b.category)
 			atLeast("forecast precision", f.Forecast.Precision, b.forecast)
@@ -78,8 +80,6 @@ func yearsOf(s oracle.Scenario) int {
 		return 1 // ten times slower, and nothing here runs at the same time
 	case s.Reacting == 0:
 		return 4 // cheap, and the one thing asked of them is rare
-	case s.Hidden > 0:
-		return 2 // the hardest
 	default:
 		return 1
 	}
