@@ -398,3 +398,28 @@ func TestConfigDocument(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A partner whose addresses disagree has lost nothing: it is told, and no finding (rule of truth 4).
+func TestMixedAnswersAreNoFinding(t *testing.T) {
+	us := smtp.Vantage{Name: "203.0.113.7"}
+	at := func(o reputation.Outcome) smtp.Result {
+		return smtp.Result{Target: smtp.Target{Partner: "contoso.com"}, Vantage: us, Outcome: o, Capabilities: smtp.Capabilities{"SIZE": "1"}}
+	}
+	doc := ProbeOf(time.Now(), []Looked{{Results: []smtp.Result{at(reputation.Absent), at(reputation.Advertised)}}}, replies.Explain)
+	if doc.Exit() != ExitOK || doc.Comparisons[0].Verdict != "mixed" || NagiosProbe(doc).Code != 0 {
+		t.Errorf("exit %d, verdict %s: want 0 and mixed", doc.Exit(), doc.Comparisons[0].Verdict)
+	}
+	doc = ProbeOf(time.Now(), []Looked{{Results: []smtp.Result{at(reputation.Absent), at(reputation.Absent)}}}, replies.Explain)
+	if doc.Exit() != ExitFinding {
+		t.Errorf("two that agree: exit %d, want 1", doc.Exit())
+	}
+}
+
+// What the configuration requires and the partner lacks is the headline, not a detail below "offers STARTTLS".
+func TestMissingRequirementIsTheVerdict(t *testing.T) {
+	r := smtp.Result{Target: smtp.Target{Partner: "contoso.com"}, Vantage: smtp.Vantage{Name: "203.0.113.7"}, Outcome: reputation.Advertised, Capabilities: smtp.Capabilities{"STARTTLS": ""}}
+	doc := ProbeOf(time.Now(), []Looked{{Partner: config.Partner{Require: []string{"STARTTLS", "REQUIRETLS"}}, Results: []smtp.Result{r}}}, replies.Explain)
+	if c := doc.Comparisons[0]; c.Verdict != "missing" || !strings.Contains(c.Words, "REQUIRETLS") || c.Next == "" || doc.Exit() != ExitFinding {
+		t.Errorf("%+v, exit %d: want missing, REQUIRETLS named, a next step, exit 1", c, doc.Exit())
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"repwatch/checks/smtp"
@@ -74,7 +75,11 @@ func ConfigOf(cfg *config.Loaded) Config {
 func (doc *Config) sessions(cfg *config.Loaded, now time.Time) {
 	every := cfg.Schedule.Partners.Every(now)
 	var partners []smtp.PlannedPartner
-	for _, p := range cfg.Partners {
+	watched := slices.Clone(cfg.Partners)
+	for _, d := range cfg.OwnMX {
+		watched = append(watched, config.Partner{Domain: d, Provider: "auto"})
+	}
+	for _, p := range watched {
 		planned := smtp.PlannedPartner{Name: p.Name(), From: p.Sources()}
 		if p.Provider != "auto" {
 			planned.Provider = p.Provider

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,6 +46,8 @@ type ProbeResult struct {
 	PhasesMS        map[string]float64 `json:"phases_ms"`
 	Transcript      []string           `json:"transcript"`
 	Own             []Finding          `json:"own,omitempty"` // only for our own MX: what other senders will trip over
+
+	mixed bool // the partner's addresses disagree: told, never a loss
 }
 
 // TLS holds the handshake's facts, each "ok" or the reason.
@@ -79,11 +82,12 @@ type Reply struct {
 
 // Comparison says what one sending address's look means beside the controls' at the same partner.
 type Comparison struct {
-	Partner string `json:"partner"`
-	From    string `json:"from"`
-	Verdict string `json:"verdict"`
-	Words   string `json:"words"`
-	Next    string `json:"next"`
+	Partner string   `json:"partner"`
+	From    string   `json:"from"`
+	Verdict string   `json:"verdict"`
+	Lost    []string `json:"lost"` // capabilities that a control is offered and we are not
+	Words   string   `json:"words"`
+	Next    string   `json:"next"`
 }
 
 // Looked is what was read of one partner, for ProbeOf.
@@ -97,21 +101,26 @@ type Looked struct {
 func ProbeOf(at time.Time, looked []Looked, explain func(string) replies.Explanation) Probe {
 	doc := Probe{Schema: Schema("probe"), At: utc(at), Results: []ProbeResult{}, Comparisons: []Comparison{}}
 	for _, l := range looked {
+		mixed := map[string]bool{}
+		for _, side := range sides(l.Results) {
+			mixed[side.Vantage.Name] = side.Mixed
+		}
 		for _, r := range l.Results {
 			out := probeResult(r, explain)
+			out.mixed = mixed[r.Vantage.Name]
 			out.Missing = missing(r, l.Partner.Require)
 			if l.Partner.Own {
 				out.Own = findings(smtp.JudgeOwnMX(r))
 			}
 			doc.Results = append(doc.Results, out)
 		}
-		doc.Comparisons = append(doc.Comparisons, compare(l.Results)...)
+		doc.Comparisons = append(doc.Comparisons, compare(l.Results, l.Partner.Require)...)
 	}
 	return doc
 }
 
 // compare sets each sending address's look beside those of the controls.
-func compare(results []smtp.Result) (out []Comparison) {
+func compare(results []smtp.Result, require []string) (out []Comparison) {
 	var us, controls []smtp.Side
 	for _, side := range sides(results) {
 		if side.Vantage.Control {
@@ -122,9 +131,24 @@ func compare(results []smtp.Result) (out []Comparison) {
 	}
 	for _, side := range us {
 		c := smtp.Compare(side, controls)
-		out = append(out, Comparison{Partner: side.Partner, From: side.Vantage.Name, Verdict: c.ID, Words: c.Words, Next: c.Next})
+		if lacks := required(results, side, require); len(lacks) > 0 && side.Outcome.Verdict() == reputation.Clear {
+			c.ID, c.Words = "missing", fmt.Sprintf("%s offers STARTTLS to %s, but not %s, which your configuration requires", side.Partner, side.Vantage.Name, strings.Join(lacks, ", "))
+			c.Next = "ask the partner whether that changed, or take it out of require; with --control it shows whether only we miss it"
+		}
+		out = append(out, Comparison{Partner: side.Partner, From: side.Vantage.Name, Verdict: c.ID, Lost: orEmpty(c.Lost), Words: c.Words, Next: c.Next})
 	}
 	return out
+}
+
+// required are the capabilities that the configuration requires and some complete reply to this side lacked.
+func required(results []smtp.Result, side smtp.Side, require []string) (lacks []string) {
+	for _, r := range results {
+		if r.Vantage.Name == side.Vantage.Name {
+			lacks = append(lacks, missing(r, require)...)
+		}
+	}
+	slices.Sort(lacks)
+	return slices.Compact(lacks)
 }
 
 // sides groups results by vantage, in their order.
@@ -182,7 +206,8 @@ func (p Probe) Exit() int {
 
 // bad reports a finding: what was looked at or asked for is sure, and not as it should be.
 func (r ProbeResult) bad() bool {
-	return r.Outcome.Verdict() == reputation.Bad || len(r.Missing) > 0 || len(Bad(r.Own)) > 0 ||
+	lost := !r.mixed && (r.Outcome.Verdict() == reputation.Bad || len(r.Missing) > 0)
+	return lost || len(Bad(r.Own)) > 0 ||
 		slices.ContainsFunc(r.steps(), func(s *Reply) bool { return s.Code >= 500 })
 }
 

@@ -19,7 +19,7 @@ func (ft *fitter) choose() {
 		for l, x := range fits {
 			if x > 0 {
 				seen[l] = true
-				score[l] += math.Log1p(t.omega * typicalQ * x / (ft.f.mu * t.w * t.b))
+				score[l] += math.Log1p(typicalQ * x / ft.f.otherwise(t))
 			}
 		}
 	}

@@ -42,7 +42,6 @@ type Correlator struct {
 	provider   map[string]string
 	priors     []Prior
 	parts      []state
-	refits     int
 }
 
 // state is the lazily kept fit of one partner.
@@ -52,7 +51,7 @@ type state struct {
 	solo      *fit // without what the provider's other tenants taught
 	soloDirty bool
 	last      float64      // time of the last event that touched it
-	tied      map[int]bool // lists a loss of this partner may be a reaction to
+	tied      map[int]bool // lists it may react to: one fired near a loss, or it was told of
 }
 
 // New returns a correlator that has seen nothing.
@@ -239,7 +238,7 @@ func (c *Correlator) touchNear(ip int, t float64) {
 func (c *Correlator) fitOf(p int, now float64) *fit {
 	s := &c.parts[p]
 	asOf := c.asOf(p, now)
-	if s.dirty || s.fit == nil || s.fit.asOf < asOf {
+	if s.dirty || s.fit == nil || s.fit.asOf != asOf {
 		for _, j := range c.mates[c.unit[p]] {
 			if j != p {
 				c.refitSolo(j, asOf)
@@ -247,7 +246,6 @@ func (c *Correlator) fitOf(p int, now float64) *fit {
 		}
 		s.fit = c.refit(p, asOf, c.pooledPrior)
 		s.dirty = false
-		c.refits++
 	}
 	return s.fit
 }

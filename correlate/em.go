@@ -8,15 +8,16 @@ func (ft *fitter) attribute() {
 		t := &ft.terms[i]
 		k := &ft.h.losses[t.loss]
 		listed, co := ft.f.hazards(t, k)
-		base := t.w * t.b
-		own := ft.f.mu * base
-		rest := listed + co + own
-		t.omega = rest / (rest + base*(t.wide+t.path))
-		t.explained = t.omega * listed / rest
-		t.unexplained = t.omega * own / rest
+		total := listed + co + ft.f.otherwise(t)
+		t.explained = listed / total
+		t.unexplained = ft.f.mu * t.w * t.b / total
 	}
 	ft.f.mu = ft.rate()
 }
+
+// otherwise is the hazard of the loss if this partner reacted to nothing: the
+// background, a change for everyone, a fault on the path.
+func (f *fit) otherwise(t *term) float64 { return (f.mu + t.wide + t.path) * t.w * t.b }
 
 // hazards of a loss from this partner's reactions: to listings, and to the abuse itself.
 func (f *fit) hazards(t *term, k *loss) (listed, co float64) {

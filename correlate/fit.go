@@ -37,7 +37,6 @@ type reach struct {
 // term is one loss as the model of its partner sees it.
 type term struct {
 	loss        int
-	omega       float64    // probability that neither partner-wide nor path took it
 	wide, path  float64    // likelihood ratios
 	w, b        float64    // onset bracket in years; own-clock fit
 	u           [2]float64 // co-cause fit, with abuse that several lists saw and that one list saw
@@ -119,7 +118,6 @@ func (ft *fitter) gather(c *Correlator) {
 		t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, ft.now), silenced: ft.h.silenced(k)}
 		t.wide = wideRate * ft.h.wideOdds(k, c.hasControl, peerFloor)
 		t.path = pathRate * ft.h.pathOdds(k, c.unit, len(c.units.texts), ft.h.floor)
-		t.omega = 1
 		t.u = ft.abuse(k)
 		ft.terms = append(ft.terms, t)
 	}

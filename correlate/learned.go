@@ -84,20 +84,18 @@ func (c *Correlator) edge(p, cand int, f *fit) Edge {
 	e.Low, e.High = jeffreys(e.Followed, e.Fired)
 	e.Alive = alive(record)
 	e.Lag, e.Recovery = ft.ranges(record)
-	told := c.pooledNamed(p, list)
-	if e.Followed < supportNeeded && !told {
+	if e.Followed < supportNeeded && !c.wasNamed(p, list) {
 		e.PIP = math.Min(e.PIP, oneLossPIP)
 	}
-	e.Standing = standing(&e, told)
+	e.Standing = standing(&e)
 	return e
 }
 
-func standing(e *Edge, told bool) Standing {
-	sure := e.PIP >= learnedFrom && (e.Followed >= supportNeeded || told)
+func standing(e *Edge) Standing {
 	switch {
-	case sure && e.PIP*e.Alive < retiredBelow:
+	case e.PIP >= learnedFrom && e.PIP*e.Alive < retiredBelow:
 		return Retired
-	case sure:
+	case e.PIP >= learnedFrom:
 		return Learned
 	case e.PIP >= suspectedFrom:
 		return Suspected
@@ -106,7 +104,8 @@ func standing(e *Edge, told bool) Standing {
 	}
 }
 
-func (c *Correlator) pooledNamed(p, list int) bool {
+// wasNamed says whether a reply of the partner ever named the list.
+func (c *Correlator) wasNamed(p, list int) bool {
 	for ip := range c.h.ips.texts {
 		if c.h.wasNamed(ip, p, list) {
 			return true

@@ -77,70 +77,77 @@ func Universe(events []Event) Options {
 // and at the end final verdicts and what was learned. One JSON object a line.
 func Replay(events []Event, o Options, w io.Writer) error {
 	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
-	c := New(o)
-	var due []Event
-	say := func(until time.Time) error {
-		for len(due) > 0 && due[0].T.Add(OnlineAfter).Before(until) {
-			if err := enc.Encode(c.say(due[0].Seq, "online", due[0].T.Add(OnlineAfter))); err != nil {
-				return err
-			}
-			due = due[1:]
-		}
-		return nil
-	}
+	r := &replayer{c: New(o), enc: json.NewEncoder(out)}
 	for _, e := range events {
-		if err := say(e.T); err != nil {
-			return err
-		}
-		if err := c.Observe(e); err != nil {
+		r.sayUntil(e.T)
+		if err := r.c.Observe(e); err != nil {
 			return err
 		}
 		switch {
 		case e.Kind == KindCap && e.State == Lost && e.Vantage != Control:
-			due = append(due, e)
+			r.due = append(r.due, e)
 		case e.Kind == KindListing && e.State == Listed:
-			for _, f := range c.Forecasts(e.Seq, e.T) {
-				if f.P < .1 {
-					continue
-				}
-				var l forecastLine
-				l.Forecast.ListingSeq, l.Forecast.Partner, l.Forecast.P = f.ListingSeq, f.Partner, f.P
-				if err := enc.Encode(l); err != nil {
-					return err
-				}
-			}
+			r.forecast(e)
 		}
 	}
-	if len(events) == 0 {
-		return out.Flush()
+	if len(events) > 0 {
+		last := events[len(events)-1].T
+		r.sayUntil(last.Add(2 * OnlineAfter))
+		r.finish(last)
 	}
-	end := events[len(events)-1].T
-	if err := say(end.Add(2 * OnlineAfter)); err != nil {
-		return err
+	return errors.Join(r.err, out.Flush())
+}
+
+const (
+	leastForecast = 0.1 // forecasts below are not worth a line
+	leastEdge     = 0.01
+)
+
+type replayer struct {
+	c   *Correlator
+	enc *json.Encoder
+	due []Event // losses whose online verdict is not said yet
+	err error   // the first write error
+}
+
+func (r *replayer) write(line any) {
+	if r.err == nil {
+		r.err = r.enc.Encode(line)
 	}
-	end = fromMinutes(c.h.now)
-	for _, v := range c.Verdicts(end) {
-		if err := enc.Encode(line(v, "final")); err != nil {
-			return err
+}
+
+// sayUntil says the online verdicts that were due before t.
+func (r *replayer) sayUntil(t time.Time) {
+	for len(r.due) > 0 && r.due[0].T.Add(OnlineAfter).Before(t) {
+		v, _ := r.c.Verdict(r.due[0].Seq, r.due[0].T.Add(OnlineAfter))
+		v.Seq = r.due[0].Seq
+		r.write(line(&v, "online"))
+		r.due = r.due[1:]
+	}
+}
+
+func (r *replayer) forecast(e Event) {
+	for _, f := range r.c.Forecasts(e.Seq, e.T) {
+		if f.P >= leastForecast {
+			var l forecastLine
+			l.Forecast.ListingSeq, l.Forecast.Partner, l.Forecast.P = f.ListingSeq, f.Partner, f.P
+			r.write(l)
 		}
 	}
-	for _, e := range c.Edges(end, .01) {
+}
+
+func (r *replayer) finish(now time.Time) {
+	for _, v := range r.c.Verdicts(now) {
+		r.write(line(&v, "final"))
+	}
+	for _, e := range r.c.Edges(now, leastEdge) {
 		var l edgeLine
 		l.Edge.Partner, l.Edge.List, l.Edge.PIP = e.Partner, e.List, e.PIP
-		if err := enc.Encode(l); err != nil {
-			return err
-		}
+		r.write(l)
 	}
-	return out.Flush()
 }
 
-func (c *Correlator) say(seq uint64, stage string, at time.Time) said {
-	v, _ := c.Verdict(seq, at)
-	return line(v, stage)
-}
-
-func line(v Verdict, stage string) said {
+func line(v *Verdict, stage string) said {
 	s := said{Seq: v.Seq, Stage: stage, Verdict: v.Likeliest.Cause, Confidence: v.Likeliest.P}
 	if v.Likeliest.List != "" {
 		s.List = &v.Likeliest.List

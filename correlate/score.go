@@ -66,7 +66,7 @@ func (ft *fitter) telling() []*factors {
 	ft.told = ft.told[:0]
 	for i := range ft.terms {
 		t := &ft.terms[i]
-		if t.omega < 1e-9 || t.within == 0 && t.u[0]+t.u[1] == 0 {
+		if t.within == 0 && t.u[0]+t.u[1] == 0 {
 			continue
 		}
 		out = append(out, &factors{within: t.within, co: t.u[0]+t.u[1] > 0})
@@ -148,7 +148,7 @@ var ones = func() (g grid) {
 // ratios is how much better the hypothesis explains one loss than nothing does.
 func (ft *fitter) ratios(t *term, mask uint8, g *grid) {
 	k := &ft.h.losses[t.loss]
-	scale := t.omega / math.Max(1e-18, ft.f.mu*t.w*t.b)
+	scale := 1 / math.Max(1e-18, ft.f.otherwise(t))
 	for i, q := range qGrid {
 		onset, h := reaction(t, k, mask, q)
 		g[i][0] = 1 + scale*onset*h

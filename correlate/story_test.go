@@ -168,6 +168,23 @@ func TestLongLostPartnersAreNoWitnesses(t *testing.T) {
 	mustBe(t, verdict(t, p.play(world(), 80), k, 80), correlate.ByPath, "")
 }
 
+// Two addresses lost the partner in the same hour. Coming back in the same hour too makes it the partner's own doing.
+func TestComingBackTogetherPointsToThePartner(t *testing.T) {
+	share := func(other float64) float64 {
+		o := world()
+		o.Control, o.IPs = false, []string{ipA, ipB}
+		p := &tape{t: t}
+		k := p.lost(ipA, partner(0), 0, 60)
+		p.lost(ipB, partner(0), 20, 80)
+		p.back(ipA, partner(0), 300, 360)
+		p.back(ipB, partner(0), other, other+60)
+		return shareOf(verdict(t, p.play(o, 5*day), k, 5*day), correlate.ByPartner)
+	}
+	if same, apart := share(310), share(2*day); same/(1-same) < 10*apart/(1-apart) {
+		t.Errorf("partner-wide has %.3f when back together, %.3f when a day apart", same, apart)
+	}
+}
+
 // Masked capabilities are the mark of a middlebox: two partners that show them
 // in the same moment point to our path more than two that just withdrew something.
 func TestMaskedPointsToThePath(t *testing.T) {
@@ -259,6 +276,35 @@ func TestForecastsAreOfTheFuture(t *testing.T) {
 	q.clear(ipA, xbl, now+10, now+12)
 	if f := q.play(world(), now+12).Forecasts(s, at(now+12)); len(f) != 0 {
 		t.Errorf("no longer listed, but foretold: %+v", f)
+	}
+}
+
+// The first reaction is still going on when the list takes in a second address: it is foretold there already.
+func TestForecastWhileTheFirstReactionLasts(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -5, 0)
+	p.lost(ipA, partner(0), 10, 20)
+	s := p.listed(ipB, xbl, 60, 65)
+	f := p.play(world(), 65).Forecasts(s, at(65))
+	if len(f) != 1 || f[0].Partner != partner(0) || f[0].IP != ipB || f[0].P < .4 {
+		t.Errorf("foretold %+v", f)
+	}
+}
+
+// An event that arrives late does not turn the clock back.
+func TestLateEvent(t *testing.T) {
+	p := &tape{t: t}
+	k := p.lost(ipA, partner(0), 0, 10)
+	p.listed(ipB, xbl, 990, 1000)
+	p.listed(ipC, xbl, 80, 100)
+	c := correlate.New(world())
+	for _, e := range p.events {
+		if err := c.Observe(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := verdict(t, c, k, 0); !v.At.Equal(at(1000)) {
+		t.Errorf("judged as of %s, want %s", v.At, at(1000))
 	}
 }
 
@@ -574,6 +620,44 @@ func TestSourcedPrior(t *testing.T) {
 	}
 	if e := edgeOf(c, partner(3), xbl, 0); e.Standing == correlate.Learned {
 		t.Errorf("a prior alone must not read as learned: %+v", e)
+	}
+}
+
+// What was told is tested by what happens: the list fires, nothing follows, and the belief falls,
+// for one that asks all the time as for one that asks once.
+func TestWhatWasToldIsTested(t *testing.T) {
+	for name, told := range map[string]func(*tape, *correlate.Options){
+		"by a reply": func(p *tape, _ *correlate.Options) { p.reply(ipA, partner(0), xbl, "", 0) },
+		"by a source": func(p *tape, o *correlate.Options) {
+			p.listed(ipC, xbl, -5, 0)
+			o.Priors = []correlate.Prior{{Partner: partner(0), List: xbl, P: .9}}
+		},
+	} {
+		p, o := &tape{t: t}, world()
+		told(p, &o)
+		c := p.play(o, 1)
+		before := edgeOf(c, partner(0), xbl, 1).PIP
+		for i, e := range (&tape{t: t}).vain(ipB, xbl, 3, 300) {
+			e.Seq = uint64(10 + i)
+			if err := c.Observe(e); err != nil {
+				t.Fatal(err)
+			}
+			edgeOf(c, partner(0), xbl, 1)
+		}
+		if after := edgeOf(c, partner(0), xbl, 4*week).PIP; before < .85 || after > before-.1 {
+			t.Errorf("told %s: believed with %.3f, after three silences %.3f", name, before, after)
+		}
+	}
+}
+
+// Tenants that have nothing to tell make no list a candidate.
+func TestQuietTenantsTeachNothing(t *testing.T) {
+	p := &tape{t: t}
+	now := p.fires(ipA, xbl, 2, 0)
+	o := world()
+	o.Provider = map[string]string{partner(0): "bigmail", partner(1): "bigmail"}
+	if edges := p.play(o, now).Edges(at(now), 0); len(edges) != 0 {
+		t.Errorf("edges %+v", edges)
 	}
 }
 

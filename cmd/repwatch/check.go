@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +20,8 @@ func (a *app) check() *cobra.Command {
 		Use:   "check [IP|CIDR|DOMAIN]...",
 		Short: "Ask the blocklists now",
 		Long: `Ask the blocklists about addresses, ranges and domains; without arguments about
-the configured sending_ips and domains, and about their own side too (PTR, EHLO name).
+the configured sending_ips and domains, and about their own side too (PTR, EHLO
+name).
 
 Each list is asked its own test points first and again after any hit, so a list
 that is dead, refuses us or lists the world is not believed: it is shown as
@@ -97,7 +99,9 @@ func pickLists(cfg *config.Loaded, ids []string, all bool) ([]*dnsbl.List, error
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, l)
+		if !slices.Contains(lists, l) { // an id and its zone may both be given
+			lists = append(lists, l)
+		}
 	}
 	return lists, nil
 }

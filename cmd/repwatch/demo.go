@@ -23,8 +23,8 @@ func (a *app) demo() *cobra.Command {
 		Use:   "demo",
 		Short: "See it work: two real cases, no network needed",
 		Long: `Play two cases from the field on a small internet inside this process: lists, a
-resolver, partners' mail servers and a control vantage on loopback. What looks at
-them is the real thing. No network and no configuration are needed.
+resolver, partners' mail servers and a control vantage on loopback. What looks
+at them is the real thing. No network and no configuration are needed.
 
   1. An address gets onto an exploit list, and a partner withdraws STARTTLS from
      it; after delisting it comes back.

@@ -53,8 +53,8 @@ func (a *app) listsTest() *cobra.Command {
 		Use:   "test",
 		Short: "Ask each list its own test points, through the configured resolver",
 		Long: `Ask each list its own test points through the configured resolver: the listed
-point must answer with a documented code; the clean address, a random address and
-a random label must not. A list that fails is suspended, with the reason.`,
+point must answer with a documented code; the clean address, a random address
+and a random label must not. A list that fails is suspended, with the reason.`,
 		Args: noArgs,
 	}
 	format := outputFlag(c, "table", "json")

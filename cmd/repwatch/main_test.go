@@ -5,15 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"repwatch/internal/lab"
 )
 
 // TestInterrupt sends SIGINT while a list keeps us waiting: the program ends at
@@ -22,23 +22,26 @@ func TestInterrupt(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			d := lab.TestDNS(t, lab.DNSOptions{})
-			d.Zone("dead.test").Set(lab.DNSBehaviour{DropAll: true})
+			resolver, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resolver.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := command(ctx, t, silent(t, d), "check", "203.0.113.7")
+			cmd := command(ctx, t, silent(t, resolver.LocalAddr()), "check", "203.0.113.7")
 			var out, errs bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			for len(d.Log()) == 0 && ctx.Err() == nil {
-				asked(ctx)
+			if _, _, err := resolver.ReadFrom(make([]byte, 512)); err != nil { // the first question; nobody answers
+				t.Fatal(err)
 			}
 			if err := cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			err := cmd.Wait()
+			err = cmd.Wait()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 130 {
 				t.Errorf("ended with %v, want exit code 130", err)
@@ -50,21 +53,11 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// asked waits a moment for the first question.
-func asked(ctx context.Context) {
-	tick := time.NewTimer(5 * time.Millisecond)
-	defer tick.Stop()
-	select {
-	case <-ctx.Done():
-	case <-tick.C:
-	}
-}
-
 // silent is a configuration with one list that never answers, and much patience.
-func silent(t *testing.T, d *lab.DNS) string {
+func silent(t *testing.T, resolver net.Addr) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "repwatch.yaml")
-	text := fmt.Sprintf("dns: {resolvers: [%q], timeout: 30s}\nblocklists: {use: [dead], add: [{id: dead, zone: dead.test}]}\n", d.Addr())
+	text := fmt.Sprintf("dns: {resolvers: [%q], timeout: 30s}\nblocklists: {use: [dead], add: [{id: dead, zone: dead.test}]}\n", resolver.String())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +73,7 @@ func command(ctx context.Context, t *testing.T, config string, args ...string) *
 	}
 	cmd := exec.CommandContext(ctx, self)
 	cmd.Args = append([]string{"repwatch", "-c", config}, args...)
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 
@@ -123,7 +117,7 @@ func TestFoldKeepsWordsAndWidth(t *testing.T) {
 		{true, "  next: a list said so, and here is\n        the page to read:\n        https://lists.example/a/very/long/address/that/is/never/cut\n        second line\n"},
 	} {
 		var out bytes.Buffer
-		term := &term{Writer: &out, tty: tt.tty, width: 41}
+		term := &term{Writer: &out, tty: tt.tty, width: 38}
 		term.hang("  next: ", text)
 		if out.String() != tt.want {
 			t.Errorf("tty %t:\n%s\nwant\n%s", tt.tty, out.String(), tt.want)
@@ -146,14 +140,33 @@ func TestFoldIgnoresColour(t *testing.T) {
 	}
 }
 
-// TestProgressStaysAwayFromPipes, and leaves nothing behind on a terminal.
+// TestProgress: a terminal gets a bar after a second, gone when the work is done; a pipe gets nothing.
 func TestProgress(t *testing.T) {
-	var pipe bytes.Buffer
-	p := (&term{Writer: &pipe}).progress("asking lists", 3)
-	p.update(1, 3)
-	p.finish()
-	p.finish()
-	if pipe.Len() > 0 {
-		t.Errorf("a pipe is told %q", pipe.String())
+	for _, tt := range []struct {
+		tty  bool
+		work time.Duration
+		says string
+	}{
+		{true, 900 * time.Millisecond, ""},
+		{true, 2500 * time.Millisecond, "asking lists, 2 s"},
+		{false, time.Hour, ""},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			p := (&term{Writer: &out, tty: tt.tty, width: 80}).progress("asking lists", 3)
+			time.Sleep(tt.work)
+			p.update(2, 3)
+			time.Sleep(time.Millisecond)
+			p.finish()
+			p.finish()
+			switch text := out.String(); {
+			case tt.says == "" && text != "":
+				t.Errorf("tty %t, %s: says %q", tt.tty, tt.work, text)
+			case !strings.Contains(text, tt.says):
+				t.Errorf("tty %t, %s: says %q, want %q", tt.tty, tt.work, text, tt.says)
+			case tt.says != "" && (!strings.HasSuffix(text, "\x1b[2K\r") || strings.Contains(text, "\n")):
+				t.Errorf("the bar is left behind: %q", text)
+			}
+		})
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"repwatch/api"
 	"repwatch/reputation"
 )
@@ -56,17 +54,6 @@ func (a *app) printComparison(c api.Comparison) {
 	a.out.hang("  ", a.out.paint(colour, c.Words))
 	if c.Next != "" {
 		a.out.hang("  next: ", c.Next)
-	}
-}
-
-func outcomeColour(o reputation.Outcome) text.Colors {
-	switch o.Verdict() {
-	case reputation.Bad:
-		return red
-	case reputation.Clear:
-		return green
-	default:
-		return yellow
 	}
 }
 

@@ -49,7 +49,7 @@ With --submission a submission server (port 587, or 465) is read instead; --user
 and --password try a login, --send-test sends a message to an address.`,
 		Example: `  repwatch probe contoso.com --control
   repwatch probe mx.fabrikam.net:25 --from 203.0.113.7 --transcript
-  repwatch probe smtp.example.com --submission --user me --password '${env:PASS}'`,
+  repwatch probe smtp.example.com --submission --user me --password '${env:PW}'`,
 		Args: cobra.ArbitraryArgs,
 	}
 	format := outputFlag(c, "table", "json", "nagios")

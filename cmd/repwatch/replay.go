@@ -14,12 +14,14 @@ func (a *app) replay() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Say what caused what in recorded events",
-		Long: `Feed recorded events to the correlator and print what it would have said, one JSON
-object a line: a verdict on each loss 65 minutes after it was seen and once more at
-the end, which partner will react as each listing was seen, and what was learned.
+		Long: `Feed recorded events to the correlator and print what it would have said, one
+JSON object a line: a verdict on each loss 65 minutes after it was seen and once
+more at the end, which partner will react as each listing was seen, and what was
+learned.
 
 FILE holds one event a line, - is standard input. The addresses and partners in
-it are taken to be all that was watched. docs/correlation.md describes both formats.`,
+it are taken to be all that was watched. docs/correlation.md describes both
+formats.`,
 		Example: `  repwatch replay events.jsonl | jq -c 'select(.stage == "final")'`,
 		Args:    oneArg("FILE", false),
 	}
