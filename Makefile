@@ -3,7 +3,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 FUZZTIME ?= 20s
 BENCH    ?= $(if $(wildcard bench),./bench/...,./...)
 
-.PHONY: help build test quick bench fuzz cover vuln clean
+.PHONY: help build test quick docs bench fuzz cover vuln clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -16,6 +16,10 @@ test: ## everything: real servers, gofmt, vet, staticcheck, all tests with -race
 
 quick: ## unit tests only, without the race detector and real servers
 	go test -short ./...
+
+docs: ## what is generated: configuration reference, man pages, shell completion
+	rm -rf docs/man docs/completion
+	go run ./cmd/repwatch generate --man docs/man --completion docs/completion --reference docs/configuration.md
 
 bench: ## the numbers, as ratios within one run
 	go test -run '^$$' -bench . -benchmem -timeout 30m $(BENCH)

@@ -328,6 +328,36 @@ func TestOwnMX(t *testing.T) {
 	}
 }
 
+// TestMixedAddressesAreNoLoss: a partner whose addresses disagree is told of, and is no finding (rule of truth 4).
+func TestMixedAddressesAreNoLoss(t *testing.T) {
+	look := func(o reputation.Outcome, vantage string) smtp.Result {
+		return smtp.Result{Target: smtp.Target{Partner: "contoso.com"}, Vantage: smtp.Vantage{Name: vantage}, Outcome: o, Capabilities: smtp.Capabilities{"SIZE": ""}}
+	}
+	mixed := []smtp.Result{look(reputation.Absent, "a"), look(reputation.Advertised, "a")}
+	doc := ProbeOf(at, []Looked{{Results: mixed}}, nothing)
+	if doc.Comparisons[0].Verdict != "mixed" || doc.Exit() != ExitOK || NagiosProbe(doc).Code != 0 {
+		t.Errorf("mixed: %+v, exit %d, %s", doc.Comparisons, doc.Exit(), NagiosProbe(doc).Line)
+	}
+	doc = ProbeOf(at, []Looked{{Results: append(mixed, look(reputation.Absent, "b"))}}, nothing)
+	if doc.Exit() != ExitFinding {
+		t.Errorf("another address of ours loses it surely: exit %d", doc.Exit())
+	}
+}
+
+// TestRequiredIsCompared: STARTTLS is there, but not what the configuration requires beside it.
+func TestRequiredIsCompared(t *testing.T) {
+	r := smtp.Result{Target: smtp.Target{Partner: "contoso.com"}, Vantage: smtp.Vantage{Name: "a"}, Outcome: reputation.Advertised,
+		Capabilities: smtp.Capabilities{"STARTTLS": ""}, CapabilitiesTLS: smtp.Capabilities{"SIZE": "1"}}
+	partner := config.Partner{Domain: "contoso.com", Require: []string{"STARTTLS", "SIZE", "DSN"}}
+	doc := ProbeOf(at, []Looked{{Partner: partner, Results: []smtp.Result{r}}}, nothing)
+	if c := doc.Comparisons[0]; c.Verdict != "missing" || !strings.Contains(c.Words, "but not DSN, which your configuration requires") || doc.Exit() != ExitFinding {
+		t.Errorf("%+v, exit %d", c, doc.Exit())
+	}
+	if got := doc.Results[0].Missing; !reflect.DeepEqual(got, []string{"DSN"}) {
+		t.Errorf("missing %v", got)
+	}
+}
+
 func TestExplainDocument(t *testing.T) {
 	golden(t, "explain", ExplainOf(replies.Explanation{
 		Reply: replies.Reply{Code: 554, Enhanced: "5.7.1", Text: "blocked using zen.test\x1b", Phase: "rcpt", Host: "mx.contoso.com", IP: netip.MustParseAddr("192.0.2.25")}, Duration: "permanent",
@@ -339,6 +369,7 @@ const configuration = `
 sending_ips: [{range: 203.0.113.64/30, pool: bulk}, {ip: 203.0.113.7}, {ip: 203.0.113.8, state: standby}]
 domains: [example.com]
 partners: [{domain: contoso.com, provider: exchange-online}, {domain: outlook.example, provider: exchange-online}, {host: mx.fabrikam.net}]
+own_mx: [example.com]
 control: [{name: spare, bind: 198.51.100.9}]
 schedule: {blocklists: "@every 15m", partners: "@every 30m"}
 probes: {per_provider_day: 48, canaries: 2}
@@ -379,11 +410,11 @@ func TestListsDocument(t *testing.T) {
 }
 
 // TestConfigDocument reckons by hand what the golden says: lists 6 addresses and
-// 1 domain; 5 addresses probe (one is standby), 2 of the pool of 4 in turn.
+// 1 domain; 5 addresses probe (one is standby), 2 of the pool of 4 in turn. Our own MX is looked at like a partner.
 func TestConfigDocument(t *testing.T) {
 	doc := ConfigOf(loaded(t))
 	golden(t, "config", doc)
-	if doc.Addresses != 6 || doc.Partners != 3 || len(doc.Providers) != 2 {
+	if doc.Addresses != 6 || doc.Partners != 3 || len(doc.Providers) != 3 {
 		t.Errorf("%+v", doc)
 	}
 	every15m := 96
@@ -394,7 +425,10 @@ func TestConfigDocument(t *testing.T) {
 	if p := doc.Providers[0]; p.Provider != "exchange-online" || p.Sessions != 5*48 || p.PerIP != 48 || p.Every != "1h" {
 		t.Errorf("%+v", p)
 	}
-	if p := doc.Providers[1]; p.Provider != "mx.fabrikam.net" || p.Sessions != 48+4*24 || p.PerIP != 48 || p.Every != "30m" {
+	if p := doc.Providers[1]; p.Provider != "example.com" || p.Sessions != 48+4*24 {
+		t.Errorf("%+v", p)
+	}
+	if p := doc.Providers[2]; p.Provider != "mx.fabrikam.net" || p.Sessions != 48+4*24 || p.PerIP != 48 || p.Every != "30m" {
 		t.Errorf("%+v", p)
 	}
 }

@@ -56,6 +56,10 @@ func ListsOf(at time.Time, cfg *config.Loaded, lists []*dnsbl.List, conditions [
 		if e.InUse {
 			e.Interval = int(l.Interval(e.Subjects, want).Seconds())
 		}
+		if l.Refused() != "" {
+			retired := dnsbl.HealthRetired
+			e.Health = &retired
+		}
 		if c, ok := tested[l.ID]; ok {
 			health := c.Health
 			e.Health, e.Why = &health, c.Why

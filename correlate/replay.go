@@ -120,7 +120,6 @@ func (r *replayer) write(line any) {
 func (r *replayer) sayUntil(t time.Time) {
 	for len(r.due) > 0 && r.due[0].T.Add(OnlineAfter).Before(t) {
 		v, _ := r.c.Verdict(r.due[0].Seq, r.due[0].T.Add(OnlineAfter))
-		v.Seq = r.due[0].Seq
 		r.write(line(&v, "online"))
 		r.due = r.due[1:]
 	}

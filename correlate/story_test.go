@@ -623,6 +623,43 @@ func TestSourcedPrior(t *testing.T) {
 	}
 }
 
+// What a source says of the partner itself goes before what it says of its provider, in either order.
+func TestPartnersOwnPriorComesFirst(t *testing.T) {
+	priors := []correlate.Prior{{Partner: partner(0), List: xbl, P: .1}, {Provider: "bigmail", List: xbl, P: .85}}
+	for range 2 {
+		o := world()
+		o.Provider = map[string]string{partner(0): "bigmail"}
+		o.Priors = priors
+		p := &tape{t: t}
+		p.listed(ipA, xbl, -5, 0)
+		if e := edgeOf(p.play(o, 0), partner(0), xbl, 0); e.PIP < .05 || e.PIP > .2 {
+			t.Errorf("believed with %.3f, want .1", e.PIP)
+		}
+		slices.Reverse(priors)
+	}
+}
+
+// The same loss said twice is one loss; one that gets worse is judged anew, but counts once.
+func TestRepeatedAndWorseLosses(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -5, 0)
+	first := p.lost(ipA, partner(0), 10, 20)
+	twice := p.lost(ipA, partner(0), 20, 80)
+	worse := p.lostAs(ipA, partner(0), correlate.LossRejected, 80, 140)
+	p.clear(ipA, xbl, 600, 605)
+	p.back(ipA, partner(0), 610, 620)
+	c := p.play(world(), 2*day)
+	mustBe(t, verdict(t, c, first, 2*day), correlate.ByListing, xbl)
+	mustBe(t, verdict(t, c, twice, 2*day), correlate.ByListing, xbl)
+	v := verdict(t, c, worse, 2*day)
+	if v.Loss != correlate.LossRejected || v.Open || v.Likeliest.Cause != correlate.ByListing {
+		t.Errorf("the worse loss: %+v", v)
+	}
+	if e := edgeOf(c, partner(0), xbl, 2*day); e.Fired != 1 || e.Followed != 1 {
+		t.Errorf("record %d of %d, want 1 of 1", e.Followed, e.Fired)
+	}
+}
+
 // What was told is tested by what happens: the list fires, nothing follows, and the belief falls,
 // for one that asks all the time as for one that asks once.
 func TestWhatWasToldIsTested(t *testing.T) {
