@@ -1,8 +1,6 @@
 package correlate
 
-import (
-	"math"
-)
+import "math"
 
 // The grids and priors of the partner model.
 var (
@@ -37,7 +35,7 @@ type reach struct {
 // term is one loss as the model of its partner sees it.
 type term struct {
 	loss        int
-	wide, path  float64    // likelihood ratios
+	wide, path  float64    // hazards a year of a change for everyone and of a path fault, given who else lost it
 	w, b        float64    // onset bracket in years; own-clock fit
 	u           [2]float64 // co-cause fit, with abuse that several lists saw and that one list saw
 	reach       []reach
@@ -80,7 +78,8 @@ type fitter struct {
 	prior []float64 // by list
 	f     *fit
 	terms []term
-	told  []*term
+	told  []*term // the losses that tell sets apart
+	calm  grid    // log likelihood of the empty set
 }
 
 func (c *Correlator) refit(p int, now float64, prior func(p, list int) float64) *fit {

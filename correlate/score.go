@@ -11,7 +11,6 @@ type grid [len(qGrid)][1 + len(qcGrid)]float64
 // factors are the likelihood ratios of one loss, by what the hypothesis shares with the lists within its reach.
 type factors struct {
 	within uint8
-	co     bool // the abuse is within reach too
 	masks  []uint8
 	ratios []grid
 }
@@ -60,17 +59,25 @@ func (ft *fitter) score() {
 	ft.normalise(weights)
 }
 
-// telling returns a table for every loss that can tell hypotheses apart.
+// telling returns a table for every loss that can tell sets apart, and sums up
+// in calm what the co-cause alone explains.
 func (ft *fitter) telling() []*factors {
 	var out []*factors
-	ft.told = ft.told[:0]
+	ft.told, ft.calm = ft.told[:0], grid{}
 	for i := range ft.terms {
 		t := &ft.terms[i]
-		if t.within == 0 && t.u[0]+t.u[1] == 0 {
-			continue
+		if t.u[0]+t.u[1] > 0 {
+			for j, r := range ft.unlisted(t) {
+				log := math.Log(r)
+				for i := range ft.calm {
+					ft.calm[i][j] += log
+				}
+			}
 		}
-		out = append(out, &factors{within: t.within, co: t.u[0]+t.u[1] > 0})
-		ft.told = append(ft.told, t)
+		if t.within != 0 {
+			out = append(out, &factors{within: t.within})
+			ft.told = append(ft.told, t)
+		}
 	}
 	return out
 }
@@ -111,27 +118,36 @@ var logs = func() (t struct {
 	return t
 }()
 
-// likelihood is log L over the losses. Products are turned into logarithms
-// every few terms: a term is at most 2e18, so sixteen do not overflow.
-func (ft *fitter) likelihood(mask uint8, terms []*factors) (out grid) {
-	prod := ones
-	for n, f := range terms {
-		if mask&f.within != 0 || f.co {
-			r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[n], m, g) })
-			for i := range prod {
-				for j := range prod[i] {
-					prod[i][j] *= r[i][j]
-				}
+// likelihood is log L over the losses. Only losses within reach of the set
+// tell it from the empty one. Products are turned into logarithms every few
+// terms: a term is at most 2e18, so sixteen do not overflow.
+func (ft *fitter) likelihood(mask uint8, terms []*factors) grid {
+	out := ft.calm
+	prod, n := ones, 0
+	flush := func() {
+		for i := range prod {
+			for j := range prod[i] {
+				out[i][j] += math.Log(prod[i][j])
 			}
 		}
-		if n%16 == 15 || n == len(terms)-1 {
-			for i := range prod {
-				for j := range prod[i] {
-					out[i][j] += math.Log(prod[i][j])
-				}
-			}
-			prod = ones
+		prod, n = ones, 0
+	}
+	for k, f := range terms {
+		if mask&f.within == 0 {
+			continue
 		}
+		r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[k], m, g) })
+		for i := range prod {
+			for j := range prod[i] {
+				prod[i][j] *= r[i][j]
+			}
+		}
+		if n++; n == 16 {
+			flush()
+		}
+	}
+	if n > 0 {
+		flush()
 	}
 	return out
 }
@@ -145,17 +161,27 @@ var ones = func() (g grid) {
 	return g
 }()
 
-// ratios is how much better the hypothesis explains one loss than nothing does.
+// ratios is how much better a set explains one loss than no list does, for each belief about the co-cause.
 func (ft *fitter) ratios(t *term, mask uint8, g *grid) {
 	k := &ft.h.losses[t.loss]
+	none := ft.unlisted(t)
 	scale := 1 / math.Max(1e-18, ft.f.otherwise(t))
 	for i, q := range qGrid {
 		onset, h := reaction(t, k, mask, q)
-		g[i][0] = 1 + scale*onset*h
-		for j, qc := range qcGrid {
-			g[i][1+j] = 1 + scale*(onset*h+(qc[0]*t.u[0]+qc[1]*t.u[1])*t.b)
+		for j := range g[i] {
+			g[i][j] = 1 + scale*onset*h/none[j]
 		}
 	}
+}
+
+// unlisted is how much better each belief about the co-cause explains one loss than nothing does.
+func (ft *fitter) unlisted(t *term) (r [1 + len(qcGrid)]float64) {
+	scale := t.b / math.Max(1e-18, ft.f.otherwise(t))
+	r[0] = 1
+	for j, qc := range qcGrid {
+		r[1+j] = 1 + scale*(qc[0]*t.u[0]+qc[1]*t.u[1])
+	}
+	return r
 }
 
 // mean averages over a grid of log weights.

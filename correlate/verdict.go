@@ -18,17 +18,21 @@ const (
 )
 
 const (
-	ByListing     Cause = "listing"
-	ByLists       Cause = "listing-ambiguous"
-	ByPartner     Cause = "partner-wide"
-	ByPath        Cause = "network-path"
-	ByAbuse       Cause = "common-cause"
-	Private       Cause = "private"
-	Unexplained   Cause = "unexplained"
-	Undetermined  Cause = "undetermined"
-	shownListing        = 0.8
-	confirmedFrom       = 0.95
-	likelyFrom          = 0.8
+	ByListing    Cause = "listing"           // the partner reacts to a list; the list is named
+	ByLists      Cause = "listing-ambiguous" // it is a listing, and several lists fit
+	ByPartner    Cause = "partner-wide"      // the partner changed for everyone
+	ByPath       Cause = "network-path"      // a fault on our own path
+	ByAbuse      Cause = "common-cause"      // the partner saw what the lists saw, and follows none
+	Private      Cause = "private"           // the partner's own judgement of this address
+	Unexplained  Cause = "unexplained"
+	Undetermined Cause = "undetermined" // nothing reaches what is shown to people
+)
+
+// From which probability on things are said.
+const (
+	shownListing  = 0.8
+	confirmedFrom = 0.95
+	likelyFrom    = 0.8
 )
 
 // Share is one possible cause with its probability. List is set for ByListing alone.
