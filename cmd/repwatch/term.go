@@ -69,7 +69,7 @@ var (
 
 func (t *term) printf(format string, args ...any) { fmt.Fprintf(t, format, args...) }
 func (t *term) warn(format string, args ...any) {
-	t.printf("%s %s\n", t.paint(yellow, "warning:"), fmt.Sprintf(format, args...))
+	t.hang(t.paint(yellow, "warning:")+" ", fmt.Sprintf(format, args...))
 }
 
 // json writes a document, indented for people, ending in a newline.
