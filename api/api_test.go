@@ -210,6 +210,7 @@ func TestProbeExit(t *testing.T) {
 		{"unknown", []ProbeResult{look(reputation.OutcomeUnknown)}, 3, 3},
 		{"nothing looked at", nil, 3, 3},
 		{"first address dead, second good", []ProbeResult{look(reputation.OutcomeUnknown), good}, 0, 0},
+		{"first address good, second dead", []ProbeResult{good, look(reputation.OutcomeUnknown)}, 0, 0},
 		{"the control alone loses", []ProbeResult{good, with(look(reputation.Absent), func(r *ProbeResult) { r.Control, r.Vantage = true, "spare" })}, 0, 0},
 		{"required is missing", []ProbeResult{with(good, func(r *ProbeResult) { r.Missing = []string{"SIZE"} })}, 1, 2},
 		{"recipient refused", []ProbeResult{with(good, func(r *ProbeResult) { r.RCPT = &Reply{Code: 550} })}, 1, 2},
@@ -355,6 +356,30 @@ func TestRequiredIsCompared(t *testing.T) {
 	}
 	if got := doc.Results[0].Missing; !reflect.DeepEqual(got, []string{"DSN"}) {
 		t.Errorf("missing %v", got)
+	}
+}
+
+// TestUnheardLacksNothing: without a complete reply nothing is missing from it.
+func TestUnheardLacksNothing(t *testing.T) {
+	partner := config.Partner{Domain: "contoso.com", Require: []string{"STARTTLS"}}
+	doc := ProbeOf(at, []Looked{{Partner: partner, Results: []smtp.Result{{Why: "timeout"}}}}, nothing)
+	if got := doc.Results[0].Missing; len(got) > 0 || doc.Exit() != ExitUnknown {
+		t.Errorf("missing %v, exit %d", got, doc.Exit())
+	}
+}
+
+// TestForeignTextIsPrintable, wherever a server can put some.
+func TestForeignTextIsPrintable(t *testing.T) {
+	const evil = "\x1b[31m"
+	r := smtp.Result{Why: evil, Capabilities: smtp.Capabilities{"SIZE" + evil: evil}, CapabilitiesTLS: smtp.Capabilities{evil: evil},
+		TLS: &smtp.TLS{Handshake: evil, Chain: evil, Name: evil}, Reply: &smtp.Reply{Code: 250, Lines: []string{evil}}, Rcpt: &smtp.Step{Why: evil},
+		Faults: []smtp.Fault{{Bytes: []byte(evil)}}, Transcript: []smtp.Line{{Text: evil}}}
+	doc, err := json.Marshal(ProbeOf(at, []Looked{{Results: []smtp.Result{r}}}, nothing).Results)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(doc), `\u001b`) {
+		t.Errorf("an escape sequence reaches the reader: %s", doc)
 	}
 }
 

@@ -86,6 +86,20 @@ func TestNagiosNamesTheFirstFindings(t *testing.T) {
 	}
 }
 
+func TestNagiosCountsFromTheSixth(t *testing.T) {
+	var c Check
+	var p Probe
+	for range 6 {
+		c.Results = append(c.Results, pair(dnsbl.Listed, reputation.ClassBad, reputation.Medium))
+		p.Results = append(p.Results, ProbeResult{Partner: "contoso.com", Vantage: "203.0.113.7", Outcome: reputation.Absent})
+	}
+	for _, line := range []string{NagiosCheck(c).Line, NagiosProbe(p).Line} {
+		if !strings.Contains(line, "; and 1 more | findings=6;") {
+			t.Errorf("%s", line)
+		}
+	}
+}
+
 func TestNagiosSaysWhyNothingIsKnown(t *testing.T) {
 	unknown := pair(dnsbl.Unknown, 0, 0)
 	if line := NagiosCheck(Check{Results: []CheckResult{unknown}, Coverage: Coverage{Asked: 3}, Trouble: &Trouble{Words: "3 of 3 lists cannot be heard"}}).Line; !strings.Contains(line, "too little could be told: 3 of 3 lists cannot be heard") {

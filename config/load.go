@@ -73,7 +73,7 @@ func (l *Loaded) parse(src, builtin []byte) error {
 // would only follow from that.
 func (v *validator) unrelated() strictyaml.Problems {
 	return slices.DeleteFunc(v.problems, func(p strictyaml.Problem) bool {
-		return p.File == v.File && p.Path != "" && slices.ContainsFunc(v.misread, func(m strictyaml.Problem) bool {
+		return p.File == v.File && slices.ContainsFunc(v.misread, func(m strictyaml.Problem) bool {
 			return within(m.Path, p.Path) || within(p.Path, m.Path)
 		})
 	})

@@ -241,6 +241,7 @@ func TestListsInUse(t *testing.T) {
 		{`{add: [{id: spamcop, zone: bl.spamcop.test, retired: "we do not want it"}]}`, []string{"spamhaus-zen"}},
 		{`{file: ` + own + `}`, []string{"a", "d"}}, // no default marked: all that may be asked
 		{`{file: ` + own + `, use: [d]}`, []string{"d"}},
+		{`{commercial: true, use: [paid, spamhaus-zen], keys: {spamhaus: abc}}`, []string{"paid"}}, // paid for by its key
 		{`{commercial: true, use: [all]}`, []string{"spamcop", "names"}},
 	} {
 		t.Run(tt.src, func(t *testing.T) {

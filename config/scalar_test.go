@@ -78,6 +78,8 @@ func TestScalars(t *testing.T) {
 		{new(Proxy), "", ""},
 		{new(Proxy), "socks5://10.0.0.9:1080/x", "!that is no SOCKS5 proxy"},
 		{new(Proxy), "socks5://10.0.0.9:1080?x", "!that is no SOCKS5 proxy"},
+		{new(Proxy), "socks5://10.0.0.9:1080#x", "!that is no SOCKS5 proxy"},
+		{new(Proxy), "socks5://:1080", "!that is no SOCKS5 proxy"},
 		{new(Proxy), "socks4://10.0.0.9:1080", "!that is no SOCKS5 proxy"},
 		{new(Proxy), "me:secret@10.0.0.9", "!that is no SOCKS5 proxy"},
 		{new(Proxy), "10.0.0.9:99999", "!that is no SOCKS5 proxy"},

@@ -14,7 +14,7 @@ import (
 // ${credential:NAME} (systemd's credentials), ${file:PATH} or ${env:NAME}. It is
 // read when it is needed, so one that is missing is fatal only for what needs it.
 type Secret struct {
-	raw *string // behind a pointer, because fmt goes around Format when a verb does not fit what holds the secret
+	raw *string // behind a pointer, because fmt goes around String when a verb does not fit what holds the secret
 }
 
 // NewSecret makes a secret of a reference or a literal value.
@@ -51,9 +51,6 @@ func (s Secret) String() string {
 		return "[secret]"
 	}
 }
-
-// Format keeps every verb, %#v and %d included, from showing the secret.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // MarshalText is String.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

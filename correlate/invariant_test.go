@@ -103,6 +103,26 @@ func TestNothingKeptIsStale(t *testing.T) {
 	})
 }
 
+// A loss looked like the list's doing; minutes later all other partners are lost too.
+// Who asked in between must not keep what was believed then.
+func TestNeighboursChangeWhatWasKept(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -5, 0)
+	p.lost(ipA, partner(0), 10, 60)
+	c := p.play(world(), 60)
+	before := edgeOf(c, partner(0), xbl, 60).PIP
+	for i := 1; i < 8; i++ {
+		p.lost(ipA, partner(i), 10, 60+float64(i))
+		if err := c.Observe(p.events[len(p.events)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := edgeOf(c, partner(0), xbl, 70).PIP
+	if before < .5 || after > .2 {
+		t.Errorf("edge believed with %.3f, after all others were lost %.3f", before, after)
+	}
+}
+
 // What a universe does not declare joins by itself, and a restart still changes nothing.
 func TestRestartWithoutDeclaredUniverse(t *testing.T) {
 	events := smallWorld(t, "hidden", 8)

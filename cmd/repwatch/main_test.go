@@ -129,7 +129,7 @@ func TestFoldKeepsWordsAndWidth(t *testing.T) {
 func TestFoldIgnoresColour(t *testing.T) {
 	var out bytes.Buffer
 	term := &term{Writer: &out, tty: true, width: 32}
-	term.hang(bold.Sprint("label")+" ", red.Sprint("four words of text")+" more")
+	term.hang("\x1b[1mlabel\x1b[0m ", "\x1b[31;1mfour words of text\x1b[0m more")
 	for line := range strings.Lines(out.String()) {
 		if len(line) > 60 {
 			t.Errorf("%q", line)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"repwatch/api"
 	"repwatch/checks/dnsbl"
 	"repwatch/reputation"
@@ -100,7 +98,7 @@ func (a *app) printSubject(results []api.CheckResult, verbose bool) {
 }
 
 // answer is one list's, the verdict in a column of its own.
-func (a *app) answer(colour text.Colors, verdict, words string) {
+func (a *app) answer(colour style, verdict, words string) {
 	a.out.hang("  "+a.out.paint(colour, fmt.Sprintf("%-10s", verdict))+"  ", words)
 }
 

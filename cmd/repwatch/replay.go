@@ -47,7 +47,7 @@ func (a *app) recording(name string) ([]correlate.Event, error) {
 	}
 	events, err := correlate.ReadEvents(in)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n  hint: replay reads the lines that `repwatch db dump --events` writes", what, err)
+		return nil, fmt.Errorf("%s: %w\n  hint: replay reads one JSON event a line; docs/correlation.md shows them", what, err)
 	}
 	return events, nil
 }

@@ -52,19 +52,22 @@ func (t *term) colour() bool {
 	return t.tty && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-func (t *term) paint(c text.Colors, s string) string {
+func (t *term) paint(c style, s string) string {
 	if !t.colour() {
 		return s
 	}
-	return c.Sprint(s)
+	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
 }
 
-var (
-	red    = text.Colors{text.FgRed, text.Bold}
-	yellow = text.Colors{text.FgYellow}
-	green  = text.Colors{text.FgGreen}
-	faint  = text.Colors{text.Faint}
-	bold   = text.Colors{text.Bold}
+// style is what a terminal is told before text (ECMA-48, SGR).
+type style string
+
+const (
+	red    style = "31;1"
+	yellow style = "33"
+	green  style = "32"
+	faint  style = "2"
+	bold   style = "1"
 )
 
 func (t *term) printf(format string, args ...any) { fmt.Fprintf(t, format, args...) }
