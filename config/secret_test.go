@@ -121,7 +121,7 @@ fleet: {creds: hunter2}
 func TestMissingSecretCostsOnlyWhatNeedsIt(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", "")
 	loaded, err := load(t, `
-blocklists: {use: [default, mail-intelligence], keys: {spamhaus: "${credential:dqs}"}}
+blocklists: {use: [default, mail-intelligence, zen-dqs], keys: {spamhaus: "${credential:dqs}"}}
 notify: {slack: {token: "${env:REPWATCH_NOT_THERE}", channel: "#mail"}}
 `)
 	if err != nil {
@@ -132,7 +132,7 @@ notify: {slack: {token: "${env:REPWATCH_NOT_THERE}", channel: "#mail"}}
 		"list mail-intelligence stays unknown: it needs an access key: set blocklists.keys.abusix",
 	}
 	equal(t, "warnings", loaded.Warnings, want)
-	equal(t, "lists", ids(loaded.Lists), []string{"spamhaus-zen", "spamcop", "mail-intelligence"})
+	equal(t, "lists", ids(loaded.Lists), []string{"spamhaus-zen", "spamcop", "zen-dqs", "mail-intelligence"})
 	if _, err := loaded.Notify.Slack.Token.Value(); !errors.Is(err, ErrMissing) {
 		t.Errorf("the Slack token: %v", err)
 	}

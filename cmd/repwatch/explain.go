@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,8 +28,8 @@ default when something is piped in).`,
 		Args: cobra.ArbitraryArgs,
 	}
 	format := outputFlag(c, "table", "json")
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		text, err := a.explainInput(args)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		text, err := a.explainInput(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -51,14 +52,14 @@ default when something is piped in).`,
 	return c
 }
 
-func (a *app) explainInput(args []string) (string, error) {
+func (a *app) explainInput(ctx context.Context, args []string) (string, error) {
 	var b []byte
 	var err error
 	switch {
 	case len(args) == 0 && isTerminal(a.stdin):
 		return "", errors.New("nothing to explain: give the reply as an argument or on standard input\n  hint: repwatch explain '550 5.7.606 Access denied, banned sending IP [203.0.113.7]'")
 	case len(args) == 0 || len(args) == 1 && args[0] == "-":
-		b, err = io.ReadAll(io.LimitReader(a.stdin, replies.MaxInput))
+		b, err = io.ReadAll(io.LimitReader(a.input(ctx), replies.MaxInput))
 	case len(args) == 1 && isFile(args[0]):
 		b, err = readHead(args[0], replies.MaxInput)
 	default:

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +52,34 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("stdout %q, stderr %q", out.String(), errs.String())
 			}
 		})
+	}
+}
+
+// TestInterruptWhileReading: nobody types anything.
+func TestInterruptWhileReading(t *testing.T) {
+	for _, args := range [][]string{{"explain", "-"}, {"replay", "-"}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		in, keyboard := io.Pipe()
+		var out, errs bytes.Buffer
+		go func() {
+			_, _ = keyboard.Write([]byte("550 ")) // read by now: the program waits for more
+			cancel()
+		}()
+		if code := run(ctx, args, in, &out, &errs); code != 130 || out.Len() > 0 || errs.String() != "repwatch: interrupted\n" {
+			t.Errorf("%v: exit %d, stdout %q, stderr %q", args, code, out.String(), errs.String())
+		}
+		keyboard.Close()
+	}
+}
+
+// TestZonesAreBuiltIn: schedule.timezone must work on a host without zone files.
+func TestZonesAreBuiltIn(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(strings.Fields(string(out)), "time/tzdata") {
+		t.Error("time/tzdata is not linked")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"repwatch/api"
-	"repwatch/reputation"
 )
 
 // printProbe shows, per partner, what it means first and the evidence below.
@@ -76,9 +75,7 @@ func (a *app) printLook(r api.ProbeResult, transcript bool) {
 			a.out.hang(fmt.Sprintf("    %-9s ", label), s)
 		}
 	}
-	if r.Outcome != reputation.Advertised {
-		line("why", r.Why)
-	}
+	line("why", r.Why)
 	line("missing", strings.Join(r.Missing, ", "))
 	line("offers", capabilityWords(r.Capabilities))
 	line("in TLS", capabilityWords(r.CapabilitiesTLS))

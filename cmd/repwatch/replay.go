@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -25,8 +26,8 @@ formats.`,
 		Example: `  repwatch replay events.jsonl | jq -c 'select(.stage == "final")'`,
 		Args:    oneArg("FILE", false),
 	}
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		events, err := a.recording(args[0])
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		events, err := a.recording(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -35,8 +36,8 @@ formats.`,
 	return c
 }
 
-func (a *app) recording(name string) ([]correlate.Event, error) {
-	in, what := a.stdin, "standard input"
+func (a *app) recording(ctx context.Context, name string) ([]correlate.Event, error) {
+	in, what := a.input(ctx), "standard input"
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
