@@ -38,7 +38,7 @@ const slack, falseEdges = 0.007, 1
 // The bar, held on a few drawn years so that it takes seconds. Seeds are arbitrary and fixed.
 func TestBar(t *testing.T) {
 	if testing.Short() || raceEnabled {
-		t.Skip("simulates years; nothing here runs at the same time")
+		t.Skip("NOT RUN here: simulates years, which takes minutes under the race detector; scripts/test runs it without")
 	}
 	for _, s := range oracle.Scenarios {
 		t.Run(s.Name, func(t *testing.T) {
