@@ -47,6 +47,9 @@ func (a *app) recording(ctx context.Context, name string) ([]correlate.Event, er
 		in, what = io.Reader(f), name
 	}
 	events, err := correlate.ReadEvents(in)
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // what was cut off reads as faulty
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n  hint: replay reads one JSON event a line; docs/correlation.md shows them", what, err)
 	}
