@@ -249,3 +249,29 @@ func TestRebindProtectionIsOneTrouble(t *testing.T) {
 		t.Errorf("trouble %+v, exit %d: want rebind-protection and 3\n%s", doc.Trouble, out.code, out.stdout)
 	}
 }
+
+// TestListTurnsBadAndRecovers reloads a real rbldnsd: listed, delisted, the list
+// empties, lists the world, and is itself again.
+func TestListTurnsBadAndRecovers(t *testing.T) {
+	t.Parallel()
+	listed := realserver.TestPoints().With(realserver.Entries{"127.0.5.7": {A: "127.0.0.2"}})
+	server := realserver.Rbldnsd(t, ip4("turns.example", listed))
+	config := fmt.Sprintf("blocklists:\n  use: [turns]\n  add:\n    - {id: turns, zone: turns.example, resolver: \"%s\", %s}\n", server.Addr(), rfc5782)
+	look := func(step string, code int, verdict, health string) {
+		t.Helper()
+		out := repwatch(t, config, "check", "127.0.5.7", "-o", "json")
+		doc := decode[checkDoc](t, out)
+		if out.code != code || doc.Results[0].Verdict != verdict || doc.Lists[0].Health != health {
+			t.Errorf("%s: exit %d, %s, list %s (%s); want %d, %s, %s", step, out.code, doc.Results[0].Verdict, doc.Lists[0].Health, doc.Lists[0].Why, code, verdict, health)
+		}
+	}
+	look("listed", 1, "listed", "ok")
+	server.Replace(t, ip4("turns.example", realserver.TestPoints()))
+	look("delisted", 0, "not-listed", "ok")
+	server.Replace(t, ip4("turns.example", nil))
+	look("emptied: no delisting", 3, "unknown", "suspended")
+	server.Replace(t, world("turns.example", "127.0.0.2"))
+	look("lists the world: no listing", 3, "unknown", "suspended")
+	server.Replace(t, ip4("turns.example", listed))
+	look("itself again", 1, "listed", "ok")
+}

@@ -70,7 +70,7 @@ func (s *session) greeting() *verdict {
 
 // refused is what a reply other than the wanted one means at the greeting or EHLO.
 func (s *session) refused(rep *Reply, when string) *verdict {
-	v := &verdict{reply: rep, why: fmt.Sprintf("the server answered %q %s", replyWords(rep), when)}
+	v := &verdict{reply: rep, why: fmt.Sprintf("the server answered \"%s\" %s", replyWords(rep), when)}
 	switch rep.Code / 100 {
 	case 4:
 		v.outcome = reputation.Deferred
@@ -161,15 +161,15 @@ func (s *session) helo(ehlo *Reply) (verdict, bool) {
 	switch {
 	case t != nil:
 		v := t.verdict()
-		v.why = fmt.Sprintf("the server answered %q to EHLO, and then: %s", replyWords(ehlo), v.why)
+		v.why = fmt.Sprintf("the server answered \"%s\" to EHLO, and then: %s", replyWords(ehlo), v.why)
 		return *v, false
 	case rep.Code == 250:
 		s.noteSeen(rep)
-		return verdict{outcome: reputation.Masked, reply: ehlo, why: fmt.Sprintf("the server answered %q to EHLO, yet takes HELO: a firewall that inspects SMTP hides what it offers, or it is a very old server", replyWords(ehlo))}, true
+		return verdict{outcome: reputation.Masked, reply: ehlo, why: fmt.Sprintf("the server answered \"%s\" to EHLO, yet takes HELO: a firewall that inspects SMTP hides what it offers, or it is a very old server", replyWords(ehlo))}, true
 	case rep.Code/100 == 4:
 		return *s.refused(rep, "to HELO"), false
 	}
-	return *s.refused(ehlo, fmt.Sprintf("to EHLO and %q to HELO", replyWords(rep))), false
+	return *s.refused(ehlo, fmt.Sprintf("to EHLO and \"%s\" to HELO", replyWords(rep))), false
 }
 
 func (s *session) noteSeen(rep *Reply) {
@@ -193,10 +193,10 @@ func (s *session) upgrade(ehlo *Reply) *verdict {
 	}
 	if rep.Code/100 > 3 {
 		s.faults.add(FaultStartTLSRefused, s.where(), rep.Raw)
-		return &verdict{outcome: reputation.Deferred, reply: rep, why: fmt.Sprintf("STARTTLS is offered, but the server answered %q to it", replyWords(rep))}
+		return &verdict{outcome: reputation.Deferred, reply: rep, why: fmt.Sprintf("STARTTLS is offered, but the server answered \"%s\" to it", replyWords(rep))}
 	}
 	if rep.Code != 220 {
-		return &verdict{failure: FailProtocol, reply: rep, why: fmt.Sprintf("the server answered %q to STARTTLS, which means nothing there", replyWords(rep))}
+		return &verdict{failure: FailProtocol, reply: rep, why: fmt.Sprintf("the server answered \"%s\" to STARTTLS, which means nothing there", replyWords(rep))}
 	}
 	if v := s.handshake(); v != nil {
 		v.reply = ehlo

@@ -59,12 +59,17 @@ func (v Vantage) families() (v4, v6 bool) {
 	return ip.Unmap().Is4(), ip.Unmap().Is6()
 }
 
-// FailRoute: DNS gave no address to try.
-const FailRoute Failure = "route"
+// Why no connection was tried at all.
+const (
+	FailRoute    Failure = "route"    // DNS says that there is nowhere to go
+	FailResolver Failure = "resolver" // our DNS could not tell where to go
+	FailFamily   Failure = "family"   // no address of the vantage's family
+	FailPolite   Failure = "polite"   // it is too early for another session
+)
 
 // Nowhere is the Result for a partner without an address to try.
-func Nowhere(partner string, v Vantage, at time.Time, why string) Result {
-	return Result{Target: Target{Partner: partner}, Vantage: v, At: at, Outcome: reputation.OutcomeUnknown, Why: why, Failure: FailRoute}
+func Nowhere(partner string, v Vantage, at time.Time, failure Failure, why string) Result {
+	return Result{Target: Target{Partner: partner}, Vantage: v, At: at, Outcome: reputation.OutcomeUnknown, Why: why, Failure: failure}
 }
 
 // LocalAddress reports whether this host can send from ip: it is tried, because
@@ -231,6 +236,12 @@ func unknownNext(us Side, controls []Side) string {
 	switch us.Failure {
 	case FailRoute:
 		return "look at the partner's DNS (dig MX " + us.Partner + "); mail to it cannot be routed either, whatever our reputation"
+	case FailResolver:
+		return "look at our resolver (repwatch lists test), then probe again; this says nothing about the partner"
+	case FailFamily:
+		return "probe from an address of the other family (--from); mail from " + us.Vantage.Name + " cannot reach this partner either"
+	case FailPolite:
+		return "probe again later: politeness holds this one back"
 	case FailBind:
 		return "give " + us.Vantage.Name + " a bind address that this host has, or a via proxy on the host that has it"
 	case FailProxy:

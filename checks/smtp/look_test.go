@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -143,5 +144,19 @@ func TestCompare(t *testing.T) {
 				t.Error("no next step")
 			}
 		})
+	}
+}
+
+// What to do next goes by what kept us from looking: nobody is sent to the
+// partner's DNS for our own resolver, family or politeness.
+func TestNextStepGoesByTheCause(t *testing.T) {
+	for failure, says := range map[Failure]string{
+		FailRoute: "partner's DNS", FailResolver: "our resolver", FailFamily: "other family", FailPolite: "again later",
+		FailBind: "bind address", FailProxy: "proxy", FailRefused: "host and port", FailTimeout: "port 25",
+	} {
+		r := Nowhere("contoso.example", Vantage{Name: "203.0.113.7"}, time.Now(), failure, "because")
+		if c := Compare(Summarise([]Result{r}), nil); c.ID != "unknown" || !strings.Contains(c.Next, says) {
+			t.Errorf("%s: %s, next %q; want unknown, saying %q", failure, c.ID, c.Next, says)
+		}
 	}
 }

@@ -187,6 +187,10 @@ var dialogues = []struct {
 		outcome: reputation.OutcomeUnknown, failure: FailProtocol, why: "no complete 250 reply", reply: 250, faults: []string{FaultMixedCodes, FaultMixedCodes},
 	},
 	{
+		name: "control bytes in a refusal are escaped once", script: "S: 554 go \\x1b[31maway",
+		outcome: reputation.Rejected, why: `"554 go \x1b[31maway"`, reply: 554, faults: []string{FaultControl},
+	},
+	{
 		name: "a last line without text", script: "S: 220 hi\nC: EHLO\nS: 250-{host}\nS: 250-SIZE 1\nS: 250",
 		outcome: reputation.Absent, why: "not STARTTLS", reply: 250, faults: []string{FaultMissingSpace},
 	},

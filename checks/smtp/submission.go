@@ -38,7 +38,7 @@ func (s *session) beyond() *verdict {
 		step.do(*step.into)
 		end()
 		if rep := (*step.into).Reply; rep != nil && rep.Code == 421 {
-			return &verdict{outcome: reputation.Deferred, reply: rep, why: fmt.Sprintf("the server answered %q and ended the session", replyWords(rep))}
+			return &verdict{outcome: reputation.Deferred, reply: rep, why: fmt.Sprintf("the server answered \"%s\" and ended the session", replyWords(rep))}
 		}
 	}
 	return nil
@@ -53,7 +53,7 @@ func (s *session) command(step *Step, name, line string, class int) bool {
 		step.Why = t.words
 		return false
 	case rep.Code/100 != class:
-		step.Why = fmt.Sprintf("the server answered %q to %s", replyWords(rep), name)
+		step.Why = fmt.Sprintf("the server answered \"%s\" to %s", replyWords(rep), name)
 		return false
 	}
 	return true
@@ -89,7 +89,7 @@ func (s *session) authenticate(step *Step) {
 	rep, why := s.exchange(mechanism)
 	step.Reply, step.Why = rep, why
 	if why == "" && rep.Code != 235 {
-		step.Why = fmt.Sprintf("the server answered %q to AUTH %s", replyWords(rep), mechanism)
+		step.Why = fmt.Sprintf("the server answered \"%s\" to AUTH %s", replyWords(rep), mechanism)
 	}
 }
 
@@ -116,7 +116,7 @@ func (s *session) mechanism() (name, why string) {
 			}
 		}
 	}
-	return "", fmt.Sprintf("the server offers AUTH %q, none of which we may use", short(strings.Join(offered, " ")))
+	return "", fmt.Sprintf("the server offers AUTH \"%s\", none of which we may use", short(strings.Join(offered, " ")))
 }
 
 // exchange runs one SASL exchange (RFC 4954 §4). Nothing we send in it is logged.
@@ -197,7 +197,7 @@ func (s *session) sendMessage(step *Step) {
 	}
 	step.Reply = rep
 	if rep.Code/100 != 2 {
-		step.Why = fmt.Sprintf("the server answered %q to the message", replyWords(rep))
+		step.Why = fmt.Sprintf("the server answered \"%s\" to the message", replyWords(rep))
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -50,7 +51,7 @@ func (l politeLooker) Probe(ctx context.Context, t smtp.Target, v smtp.Vantage) 
 	}
 	release, err := l.gate.Acquire(ctx, smtp.Visit{Provider: smtp.PoliteKey(t), From: v.Name, To: t.Addr, Partner: t.Partner, Why: "asked for"})
 	if err != nil {
-		return smtp.Nowhere(t.Partner, v, time.Now(), "not looked at: "+err.Error())
+		return smtp.Nowhere(t.Partner, v, time.Now(), smtp.FailPolite, "not looked at: "+err.Error())
 	}
 	ask := l.ask
 	if ask.Rcpt == "" {
@@ -101,12 +102,12 @@ func (s *survey) look(ctx context.Context, p config.Partner, vantages []smtp.Van
 		wg.Go(func() {
 			defer tick()
 			if err != nil {
-				results[i] = []smtp.Result{smtp.Nowhere(p.Name(), v, time.Now(), err.Error())}
+				results[i] = []smtp.Result{smtp.Nowhere(p.Name(), v, time.Now(), routeFailure(err), err.Error())}
 				return
 			}
 			results[i] = smtp.LookRoute(ctx, looker, route, v)
 			if len(results[i]) == 0 {
-				results[i] = []smtp.Result{smtp.Nowhere(p.Name(), v, time.Now(), "none of the partner's addresses is of this vantage's family")}
+				results[i] = []smtp.Result{smtp.Nowhere(p.Name(), v, time.Now(), smtp.FailFamily, "none of the partner's addresses is of this vantage's family")}
 			}
 		})
 	}
@@ -115,6 +116,15 @@ func (s *survey) look(ctx context.Context, p config.Partner, vantages []smtp.Van
 		out.Results = append(out.Results, r...)
 	}
 	return out
+}
+
+// routeFailure tells a partner without a way to it from a resolver that could not say.
+func routeFailure(err error) smtp.Failure {
+	var route *smtp.RouteError
+	if errors.As(err, &route) && route.Unknown() {
+		return smtp.FailResolver
+	}
+	return smtp.FailRoute
 }
 
 func nextHop(p config.Partner) smtp.NextHop {
