@@ -14,8 +14,14 @@ const (
 	KindListing Kind = "listing"
 	// KindWire is what a partner offers a sending IP: 203.0.113.7>contoso.com.
 	KindWire Kind = "wire"
-	// KindOwn is our own side: PTR, EHLO name, our MX.
+	// KindControl is what a partner offers a control vantage: office>contoso.com.
+	// Domain holds the control's name.
+	KindControl Kind = "control"
+	// KindOwn is our own side: PTR, EHLO name, our MX. Target is what was looked at.
 	KindOwn Kind = "own"
+	// KindHealth is whether repwatch itself can see and speak. Domain is the part
+	// (resolver, coverage, port25, control, notifier, looking, store), Target what of it.
+	KindHealth Kind = "health"
 )
 
 // Subject names one watched state. It is comparable and serves as map key and
@@ -36,13 +42,19 @@ func (s Subject) Who() string {
 	return s.Domain
 }
 
-// String is IP@LIST for a listing, IP>PARTNER for the wire, the bare IP or domain otherwise.
+// String is IP@LIST for a listing, IP>PARTNER for the wire and the control, WHO/TARGET
+// for our own side and health, the bare IP or domain otherwise.
 func (s Subject) String() string {
 	switch s.Kind {
 	case KindListing:
 		return s.Who() + "@" + s.Target
-	case KindWire:
+	case KindWire, KindControl:
 		return s.Who() + ">" + s.Target
+	case KindOwn, KindHealth:
+		if s.Target != "" {
+			return s.Who() + "/" + s.Target
+		}
+		return s.Who()
 	default:
 		return s.Who()
 	}
