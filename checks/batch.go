@@ -30,6 +30,11 @@ type Batch struct {
 	Wire   []WireLook   `json:"wire,omitempty"`
 	Own    []OwnLook    `json:"own,omitempty"`
 	Health []HealthLook `json:"health,omitempty"`
+
+	// Wants are looks that this one calls for; Skipped says in words what was not
+	// looked at, for politeness' sake or because it is no longer configured.
+	Wants   []Ask    `json:"wants,omitempty"`
+	Skipped []string `json:"skipped,omitempty"`
 }
 
 // ListLook is one list's part of a sweep. It is columnar: what was asked and is
