@@ -74,7 +74,9 @@ type Wire struct {
 	SeenIP     string   `json:"seen_ip,omitempty"` // the address the partner saw, where it is not the one meant (rule of truth 10)
 	Faults     []string `json:"faults,omitempty"`
 	Transcript []string `json:"transcript,omitempty"`
-	// Control is what the control vantage saw at about the same time: advertised, absent, ...; empty if it was not asked.
+	// Control is what the control vantage saw at about the same time: advertised,
+	// absent, ...; empty if it was not asked. In a control's own record it is what all
+	// controls together say from now on, lost or back; empty if that did not change.
 	Control string `json:"control,omitempty"`
 }
 

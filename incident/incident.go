@@ -30,6 +30,17 @@ const (
 	Resolved Status = "resolved"
 )
 
+// Root is the kind of cause that holds an incident together.
+type Root string
+
+const (
+	RootListing Root = "listing" // an address (or many) got onto a list
+	RootPartner Root = "partner" // a partner changed for everyone
+	RootPath    Root = "path"    // our own way out from an address is disturbed
+	RootPair    Root = "pair"    // a partner treats an address badly, and no list is to blame as far as we know
+	RootFault   Root = "fault"   // own side or health
+)
+
 // JustListed is the verdict on a listing that has broken nothing yet; all other
 // verdicts on reputation incidents are the correlator's.
 const JustListed correlate.Cause = "listed"
@@ -46,7 +57,9 @@ type Incident struct {
 	Word        string          `json:"word,omitempty"` // confirmed, likely, possible
 	Provisional bool            `json:"provisional,omitempty"`
 
-	// The root: what it is all about. Empty where it does not apply.
+	// Root says what kind of cause holds it together.
+	Root Root `json:"root"`
+	// What it is all about. Empty where it does not apply.
 	List    string `json:"list,omitempty"`
 	IP      string `json:"ip,omitempty"` // or the domain that is listed
 	Partner string `json:"partner,omitempty"`
@@ -67,6 +80,8 @@ type Incident struct {
 	// SnoozedToEnd: quiet until it is over ("until delisted").
 	SnoozedToEnd bool   `json:"snoozed_to_end,omitempty"`
 	Reason       string `json:"reason,omitempty"` // the person's, at the last action
+	// ClosedBy is the person who resolved it by hand; its episodes may still be open.
+	ClosedBy string `json:"closed_by,omitempty"`
 
 	Impact    reputation.Impact `json:"impact"`
 	Alert     string            `json:"alert"`               // now, digest or never: the most urgent it deserves so far
@@ -120,9 +135,13 @@ type Alert struct {
 	Kind     AlertKind `json:"kind"`
 	At       time.Time `json:"at"`           // when it was folded
 	Due      time.Time `json:"due,omitzero"` // not to be sent before (group_wait, quiet hours)
+	// Broadcast: a reply in the thread is to be seen in the channel too (a loss joined what was only a listing).
+	Broadcast bool `json:"broadcast,omitempty"`
 	// Key: an alert still unsent with the same key is replaced by this one.
-	Key     string  `json:"key,omitempty"`
-	Mention bool    `json:"mention,omitempty"`
-	Message Message `json:"message"`        // the whole story as of At, for notifiers that cannot edit
-	News    string  `json:"news,omitempty"` // what is new, one or a few lines: the reply in the thread
+	Key     string `json:"key,omitempty"`
+	Mention bool   `json:"mention,omitempty"`
+	// Subjects of a notice: the pairs it is about.
+	Subjects []string `json:"subjects,omitempty"`
+	Message  Message  `json:"message"`        // the whole story as of At, for notifiers that cannot edit
+	News     string   `json:"news,omitempty"` // what is new, one or a few lines: the reply in the thread
 }

@@ -1,0 +1,194 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Verb is what a person does with an incident.
+type Verb string
+
+const (
+	Ack     Verb = "ack"     // it is in hand: no more reminders
+	Snooze  Verb = "snooze"  // no news for a while, or until it is over
+	Resolve Verb = "resolve" // it is done with, whatever the looks say
+	// RuleOut says that the list has nothing to do with the losses; the correlator's answer to it is folded like any other.
+	RuleOut Verb = "unrelated"
+)
+
+// Action is one person's word.
+type Action struct {
+	Verb     Verb
+	Incident string
+	By       string
+	Reason   string
+	For      time.Duration // snooze: how long
+	ToEnd    bool          // snooze: until it is over
+}
+
+// Act carries out an action. The error says in words why it makes no sense. RuleOut
+// changes nothing here but the notes; its evidence is the caller's to record.
+func Act(w World, a Action, now time.Time, p Policy) (Output, error) {
+	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
+	t := f.touch(a.Incident)
+	if t == nil {
+		return Output{}, fmt.Errorf("there is no open incident #%s\n  hint: repwatch incidents lists them", a.Incident)
+	}
+	if t.Status != Open {
+		return Output{}, fmt.Errorf("incident #%s is over since %s", t.ID, f.clock(t.Resolved))
+	}
+	if err := f.act(t, a); err != nil {
+		return Output{}, err
+	}
+	t.advise(f)
+	t.Said = append(t.Said, Said{now, t.news[0]})
+	switch {
+	case !t.Told:
+	case f.w.Unsent[t.ID]:
+		f.alert(t, AlertOpened, "", time.Time{})
+	case t.Status == Resolved:
+		f.alert(t, AlertResolved, joinLines(t.news), now)
+	default:
+		f.alert(t, AlertNews, joinLines(t.news), now)
+	}
+	return f.out(), nil
+}
+
+func (f *folding) act(t *touched, a Action) error {
+	who, because := orSomebody(a.By), prefixed(": ", a.Reason)
+	switch a.Verb {
+	case Ack:
+		if !t.AckedAt.IsZero() {
+			return fmt.Errorf("%s has #%s in hand already, since %s", orSomebody(t.AckedBy), t.ID, f.clock(t.AckedAt))
+		}
+		t.AckedAt, t.AckedBy = f.now, a.By
+		t.say(fmt.Sprintf("%s has it in hand%s", who, because))
+	case Snooze:
+		switch {
+		case a.ToEnd:
+			t.SnoozedToEnd, t.SnoozedUntil = true, time.Time{}
+			t.say(fmt.Sprintf("%s wants no news until it is over%s", who, because))
+		case a.For > 0:
+			t.SnoozedToEnd, t.SnoozedUntil = false, f.now.Add(a.For)
+			t.say(fmt.Sprintf("%s wants no news until %s%s", who, f.clock(t.SnoozedUntil), because))
+		default:
+			return fmt.Errorf("say how long: for example 4h, or until it is over")
+		}
+	case Resolve:
+		t.Status, t.Resolved, t.ClosedBy = Resolved, f.now, who
+		t.say(fmt.Sprintf("%s closed it%s. What was bad when last seen may still be so; if it comes again it is a new incident", who, because))
+	case RuleOut:
+		if t.Kind != Reputation || t.Root != RootListing || !t.had(f, isLoss, 0) {
+			return fmt.Errorf("#%s blames no listing for a loss, so there is nothing to rule out", t.ID)
+		}
+		t.say(fmt.Sprintf("%s says that %s has nothing to do with it%s", who, enumerate(t.listsOf(f), 3), because))
+	default:
+		return fmt.Errorf("%q is nothing that can be done with an incident", a.Verb)
+	}
+	t.Reason = a.Reason
+	return nil
+}
+
+// Tick does what time alone brings: reminders, the end of a snooze, and the first
+// message about a loss that a maintenance window kept quiet and that outlasted it.
+func Tick(w World, now time.Time, p Policy) Output {
+	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
+	for _, i := range f.all() {
+		if i.Status != Open {
+			continue
+		}
+		f.outlasted(i)
+		f.wakened(i)
+		f.remind(i)
+	}
+	return f.out()
+}
+
+func (f *folding) outlasted(i *Incident) {
+	if i.Maintenance == "" || i.Told || i.Alert == Now {
+		return
+	}
+	still := slices.ContainsFunc(f.episodes(i), func(e *Episode) bool {
+		_, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target)
+		return isLoss(e) && e.Open() && !in && f.levelOf(e) == Now
+	})
+	if !still {
+		return
+	}
+	t := f.touch(i.ID)
+	t.Alert = Now
+	t.advise(f)
+	f.open(t)
+}
+
+func (f *folding) wakened(i *Incident) {
+	if i.SnoozedUntil.IsZero() || f.now.Before(i.SnoozedUntil) {
+		return
+	}
+	t := f.touch(i.ID)
+	t.SnoozedUntil = time.Time{}
+	if t.Told {
+		t.Reminded = f.now
+		f.alert(t, AlertReminder, "The snooze is over and it is still open: "+f.headline(t), f.now)
+	} else if t.Alert == Now {
+		f.open(t)
+	}
+}
+
+func (f *folding) remind(i *Incident) {
+	if f.p.Remind <= 0 || !i.Told || !i.AckedAt.IsZero() || i.quiet(f.now) || f.w.Unsent[i.ID] {
+		return
+	}
+	last := i.Reminded
+	if n := len(i.Said); n > 0 && i.Said[n-1].At.After(last) {
+		last = i.Said[n-1].At
+	}
+	if f.now.Sub(last) < f.p.Remind {
+		return
+	}
+	if f.p.Quiet != nil {
+		if _, quiet := f.p.Quiet(f.now); quiet {
+			return
+		}
+	}
+	t := f.touch(i.ID)
+	t.Reminded = f.now
+	f.alert(t, AlertReminder, fmt.Sprintf("Still so, %s now: %s", lasted(f.now.Sub(f.beganAt(t))), f.headline(t)), f.now)
+}
+
+// DigestOf is the daily message about what was not worth an interruption: what
+// began, and what ended, since the last one. It is nil when there is nothing.
+func DigestOf(w World, since, now time.Time, p Policy) *Alert {
+	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
+	var began, over []string
+	open := 0
+	for _, i := range f.all() {
+		if i.Alert != Digest || i.Told || i.Merged != "" {
+			continue
+		}
+		t := &touched{Incident: *i}
+		if i.Status == Open {
+			open++
+		}
+		switch {
+		case i.Status == Resolved && i.Resolved.After(since):
+			over = append(over, f.title(t)+" (#"+i.ID+")")
+		case i.Status == Open && i.Opened.After(since):
+			began = append(began, f.title(t)+" (#"+i.ID+")")
+		}
+	}
+	if len(began)+len(over) == 0 {
+		return nil
+	}
+	a := &Alert{Kind: AlertDigest, At: now, Due: now, Key: "digest"}
+	a.Message = Message{Tone: ToneInfo, At: now, Kind: Reputation,
+		Title: fmt.Sprintf("The day's small things: %d new, %d over, %d open", len(began), len(over), open)}
+	for _, g := range []Field{{"New", began}, {"Over", over}} {
+		if len(g.Lines) > 0 {
+			a.Message.Fields = append(a.Message.Fields, Field{g.Name, atMost(g.Lines, 30)})
+		}
+	}
+	a.Message.Fields = append(a.Message.Fields, Field{"Next", []string{"none of these has broken anything that we know of; repwatch incidents shows each with its delisting page"}})
+	return a
+}

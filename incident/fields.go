@@ -1,0 +1,270 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"repwatch/checks/smtp"
+	"repwatch/correlate"
+)
+
+// maxLines bounds a field of a message; the rest is counted.
+const maxLines = 10
+
+func folded(lines []string) []string { return atMost(lines, maxLines) }
+
+func atMost(lines []string, most int) []string {
+	if len(lines) <= most {
+		return lines
+	}
+	return append(lines[:most-1:most-1], fmt.Sprintf("and %d more", len(lines)-most+1))
+}
+
+// losses are the pairs lost, or those that came back.
+func (f *folding) losses(t *touched, open bool) (lines []string) {
+	kinds := map[smtp.LossKind]bool{}
+	for _, e := range f.episodes(&t.Incident) {
+		if !isLoss(e) || e.Open() != open {
+			continue
+		}
+		s := fmt.Sprintf("%s > %s: ", e.Subject.Who(), e.Subject.Target)
+		switch {
+		case e.Unwatched:
+			s += lossNoun(e.Wire.Loss) + " no longer watched"
+		case !open:
+			s += fmt.Sprintf("%s %s", lossNoun(e.Wire.Loss), f.between(e.End))
+			if by := f.after(e, t); by != "" {
+				s += ", " + by
+			}
+		default:
+			s += f.lossLine(e)
+			kinds[e.Wire.Loss] = true
+		}
+		lines = append(lines, s)
+	}
+	lines = folded(lines)
+	for _, k := range sortedKeys(kinds) {
+		if q := queueSays(k); q != "" {
+			lines = append(lines, q)
+		}
+	}
+	return lines
+}
+
+func (f *folding) lossLine(e *Episode) string {
+	w := e.Wire
+	s := lossNoun(w.Loss)
+	if len(w.Went) > 0 {
+		s = strings.Join(w.Went, ", ") + " gone"
+	}
+	if len(w.Came) > 0 {
+		s += "; new: " + strings.Join(w.Came, ", ")
+	}
+	s += ", " + f.between(e.Begin)
+	if w.Reply != "" {
+		s += fmt.Sprintf("; it said %q", w.Reply)
+		if w.Meaning != "" {
+			s += " (" + w.Meaning + ")"
+		}
+	}
+	if w.SeenIP != "" {
+		s += fmt.Sprintf("; it saw %s, not this address", w.SeenIP)
+	}
+	return s
+}
+
+func (f *folding) listings(t *touched, open bool) (lines []string) {
+	for _, e := range f.episodes(&t.Incident) {
+		if !isListing(e) || e.Open() != open {
+			continue
+		}
+		s := ""
+		if len(f.whos(t)) > 1 {
+			s = e.Subject.Who() + " on "
+		}
+		s += listName(e)
+		switch {
+		case e.Unwatched:
+			s += ": no longer watched"
+		case !open:
+			s += ": " + f.between(e.End)
+		default:
+			s += f.listingLine(e)
+		}
+		lines = append(lines, s)
+	}
+	return folded(lines)
+}
+
+func (f *folding) whos(t *touched) []string {
+	return distinct(slices.DeleteFunc(f.episodes(&t.Incident), func(e *Episode) bool { return !isListing(e) }), true)
+}
+
+func (f *folding) listingLine(e *Episode) string {
+	l := e.Listing
+	s := meaningOf(l)
+	if len(l.Codes) > 0 {
+		s += " (" + strings.Join(l.Codes, ", ") + ")"
+	}
+	s += ", " + f.between(e.Begin)
+	if l.Reason != "" {
+		s += fmt.Sprintf("; the list says %q", l.Reason)
+	}
+	if l.Untested {
+		s += "; this list cannot be tested, take it as a hint"
+	}
+	if l.DelistURL != "" {
+		s += "; delist: " + l.DelistURL
+	}
+	if l.DelistHow != "" {
+		s += " (" + l.DelistHow + ")"
+	}
+	return s
+}
+
+func (f *folding) faults(t *touched) (lines []string) {
+	for _, e := range f.episodes(&t.Incident) {
+		if e.Fault == nil {
+			continue
+		}
+		s := e.Fault.What
+		if e.Fault.Why != "" {
+			s += ". " + e.Fault.Why
+		}
+		if !e.Open() {
+			s = "No longer so: " + e.Fault.What
+			if e.Unwatched {
+				s = "No longer watched: " + e.Fault.What
+			}
+		}
+		lines = append(lines, s)
+	}
+	return folded(lines)
+}
+
+// why is the evidence, with how sure it makes us.
+func (f *folding) why(t *touched) []string {
+	if t.Kind != Reputation || t.Verdict == JustListed || t.Verdict == "" {
+		return nil
+	}
+	lines := slices.Clone(t.Evidence)
+	sure := ""
+	if t.Verdict != correlate.Undetermined {
+		sure = fmt.Sprintf("%s (%s)", t.Word, percent(t.Confidence))
+		if !f.p.Proven {
+			sure += ", by what simulation taught us: no verdict has been confirmed often enough here yet"
+		}
+		if t.Provisional {
+			sure += "; provisional: it may change with the next looks"
+		}
+	} else {
+		sure = "no cause is sure enough yet"
+	}
+	return append(lines, sure)
+}
+
+func (f *folding) probably(t *touched) (lines []string) {
+	for _, c := range t.Forecasts {
+		if c.P < .1 || slices.ContainsFunc(f.episodes(&t.Incident), func(e *Episode) bool {
+			return isLoss(e) && e.Subject.Who() == c.IP && e.Subject.Target == c.Partner
+		}) {
+			continue
+		}
+		s := fmt.Sprintf("%s will react to %s with %s", c.Partner, c.List, percent(c.P))
+		if c.To.After(f.now) {
+			s += ", by " + f.clock(c.To)
+		}
+		if c.Record != "" {
+			s += " (" + c.Record + ")"
+		}
+		lines = append(lines, s)
+	}
+	return folded(lines)
+}
+
+func (f *folding) notes(t *touched) (lines []string) {
+	if t.Maintenance != "" {
+		lines = append(lines, "it began in a maintenance window: "+t.Maintenance)
+	}
+	if !t.AckedAt.IsZero() {
+		lines = append(lines, fmt.Sprintf("%s has it in hand since %s%s", orSomebody(t.AckedBy), f.clock(t.AckedAt), prefixed(": ", t.Reason)))
+	}
+	switch {
+	case t.SnoozedToEnd:
+		lines = append(lines, "quiet until it is over")
+	case f.now.Before(t.SnoozedUntil):
+		lines = append(lines, "quiet until "+f.clock(t.SnoozedUntil))
+	}
+	if t.ClosedBy != "" {
+		lines = append(lines, fmt.Sprintf("%s closed it%s", t.ClosedBy, prefixed(": ", t.Reason)))
+	}
+	return lines
+}
+
+func orSomebody(name string) string {
+	if name == "" {
+		return "somebody"
+	}
+	return name
+}
+
+// actions that make sense while it is open.
+func actions(t *touched) []string {
+	if t.Status != Open {
+		return nil
+	}
+	out := []string{"recheck"}
+	if t.AckedAt.IsZero() {
+		out = append(out, "ack")
+	}
+	out = append(out, "snooze-4h", "snooze-24h", "snooze-end")
+	if t.Root == RootListing && t.Verdict != JustListed {
+		out = append(out, "unrelated")
+	}
+	return out
+}
+
+// advise says what to do next, most useful first.
+func (t *touched) advise(f *folding) {
+	t.Next = nil
+	if t.Status != Open {
+		return
+	}
+	var partners []string
+	for _, e := range f.episodes(&t.Incident) {
+		switch {
+		case !e.Open():
+		case accusing(e) && e.Listing.DelistURL != "":
+			t.next(fmt.Sprintf("stop what got %s listed, then ask for delisting: %s", e.Subject.Who(), e.Listing.DelistURL))
+		case accusing(e):
+			t.next(fmt.Sprintf("stop what got %s listed, then ask %s for delisting", e.Subject.Who(), listName(e)))
+		case e.Fault != nil && e.Fault.Do != "":
+			t.next(e.Fault.Do)
+		case isLoss(e):
+			partners = append(partners, e.Subject.Target)
+		}
+	}
+	slices.Sort(partners)
+	partners = slices.Compact(partners)
+	if len(partners) == 0 {
+		return
+	}
+	who := enumerate(partners, 3)
+	switch t.Root {
+	case RootPartner:
+		t.next(fmt.Sprintf("tell the postmaster of %s: everyone sees it; delisting will not help", who))
+	case RootPath:
+		t.next(fmt.Sprintf("look at our own way out from %s: firewall (SMTP inspection such as \"fixup\"), provider, middlebox", t.IP))
+	case RootListing:
+		t.next(fmt.Sprintf("when %s is delisted we look at %s at once and tell you when to flush the queue", enumerate(f.whos(t), 3), who))
+	default:
+		t.next(fmt.Sprintf("ask the postmaster of %s why they treat %s so; send by another address meanwhile if you have one", who, t.IP))
+	}
+}
+
+func (t *touched) next(s string) {
+	if !slices.Contains(t.Next, s) && len(t.Next) < maxLines {
+		t.Next = append(t.Next, s)
+	}
+}

@@ -1,0 +1,268 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"repwatch/correlate"
+	"repwatch/reputation"
+)
+
+// joined takes what an episode means for its incident: how much it hurts, how
+// urgent it is, and the news of it.
+func (f *folding) joined(t *touched, e *Episode) {
+	t.Impact = max(t.Impact, impactOf(e))
+	level := f.levelOf(e)
+	if reason, _, ok := f.p.maintenance(f.now, pairIP(e), e.Subject.Target); ok && isLoss(e) {
+		level, t.Maintenance = Never, reason
+	}
+	t.Alert = moreUrgent(t.Alert, level)
+	if t.isNew || t.reopened && len(t.news) == 0 {
+		if t.reopened {
+			t.say("It is back: " + f.sayBegan(e))
+		}
+		return
+	}
+	t.loud = t.loud || isLoss(e) && !t.had(f, isLoss, e.ID)
+	t.say(f.sayBegan(e))
+}
+
+// had: the incident held such an episode before this one.
+func (t *touched) had(f *folding, such func(*Episode) bool, but uint64) bool {
+	return slices.ContainsFunc(f.episodes(&t.Incident), func(o *Episode) bool { return o.ID != but && such(o) })
+}
+
+func impactOf(e *Episode) reputation.Impact {
+	switch {
+	case e.Listing != nil:
+		return e.Listing.Impact
+	case e.Fault != nil:
+		return e.Fault.Impact
+	case e.Wire == nil:
+		return reputation.High
+	}
+	switch e.Wire.Loss {
+	case "masked", "capability", "deferred":
+		return reputation.High
+	}
+	return reputation.Critical // mail that needs it is stuck now
+}
+
+func (f *folding) levelOf(e *Episode) string {
+	level := Now // a real loss always interrupts
+	switch {
+	case e.Listing != nil:
+		level = e.Listing.Alert
+	case e.Fault != nil && e.Fault.Impact == reputation.Info:
+		level = Never
+	case e.Fault != nil && e.Fault.Impact < reputation.High:
+		level = Digest
+	}
+	if level == Now && f.p.warming(pairIP(e)) {
+		level = Digest
+	}
+	return level
+}
+
+func pairIP(e *Episode) string { return e.Subject.Who() }
+
+// end closes what ended, and tells it.
+func (f *folding) end() {
+	for _, r := range f.in.Changes {
+		e := f.episode(r.Episode)
+		if e == nil {
+			continue
+		}
+		t := f.touch(e.Incident)
+		if t == nil || t.Status == Resolved && t.Merged == "" {
+			continue
+		}
+		switch r.What {
+		case Delisted, Back, Mended, Unwatched:
+			if !e.Open() {
+				t.say(f.sayEnded(e, t))
+			}
+		case Relisted:
+			t.Impact = max(t.Impact, impactOf(e))
+			t.Alert = moreUrgent(t.Alert, f.levelOf(e))
+			t.say(f.sayRelisted(e, r))
+		case Turned, Changed:
+			t.say(f.sayTurned(e, r))
+		}
+	}
+}
+
+func (f *folding) forecasts() {
+	for _, id := range sortedKeys(f.in.Forecasts) {
+		e := f.episode(id)
+		if e == nil {
+			continue
+		}
+		t := f.touch(e.Incident)
+		if t == nil {
+			continue
+		}
+		who, list := e.Subject.Who(), e.Subject.Target
+		kept := slices.DeleteFunc(slices.Clone(t.Forecasts), func(c Forecast) bool { return c.IP == who && c.List == list })
+		t.Forecasts = append(kept, f.in.Forecasts[id]...)
+		if slices.ContainsFunc(f.in.Forecasts[id], func(c Forecast) bool { return c.P >= loudReact }) && !f.p.warming(who) {
+			t.Alert = moreUrgent(t.Alert, Now) // a known reaction interrupts
+		}
+	}
+}
+
+// settle decides, for each incident that changed, its verdict, whether it is over,
+// and what people are told.
+func (f *folding) settle() {
+	for _, id := range sortedIDs(f.inc) {
+		t := f.inc[id]
+		f.judge(t)
+		open := slices.ContainsFunc(f.episodes(&t.Incident), (*Episode).Open)
+		if t.Status == Open && !open {
+			t.Status, t.Resolved, t.ended = Resolved, f.lastEnd(t), !t.isNew
+			t.SnoozedUntil, t.SnoozedToEnd = time.Time{}, false
+		}
+		for _, line := range t.news {
+			t.Said = append(t.Said, Said{f.now, line})
+		}
+		t.Said = t.Said[max(0, len(t.Said)-maxSaid):]
+		f.tell(t)
+	}
+}
+
+// lastEnd is when the last of its episodes was seen to end.
+func (f *folding) lastEnd(t *touched) time.Time {
+	end := t.Opened
+	for _, e := range f.episodes(&t.Incident) {
+		if by := e.End.By; by.After(end) {
+			end = by
+		}
+	}
+	if len(t.Episodes) == 0 || end.After(f.now) {
+		return f.now
+	}
+	return end
+}
+
+// judge sets the verdict: the surest of the losses whose cause is the
+// incident's own; a listing alone has broken nothing yet.
+func (f *folding) judge(t *touched) {
+	if t.Kind != Reputation || t.Merged != "" {
+		t.advise(f)
+		return
+	}
+	best := f.bestJudgement(t)
+	switch {
+	case best != nil:
+		t.Verdict, t.Confidence, t.Word, t.Provisional = best.Cause, best.Confidence, best.Word, best.Provisional
+		if best.List != "" {
+			t.List = best.List
+		}
+		t.Evidence = best.Why[:min(len(best.Why), maxEvidence)]
+	case !t.had(f, isLoss, 0):
+		t.Verdict, t.Confidence, t.Word, t.Provisional = JustListed, 1, "", false
+	}
+	if was := t.was.Verdict; was != "" && was != JustListed && t.Verdict != was && t.was.Told && best != nil {
+		t.say(sayRevised(t.was, t.Incident))
+	}
+	t.advise(f)
+}
+
+func (f *folding) bestJudgement(t *touched) *Judgement {
+	var best *Judgement
+	rank := func(j *Judgement, e *Episode) float64 {
+		r := j.Confidence
+		if homeOf(e, *j).root == t.Root {
+			r += 2
+		}
+		if e.Open() {
+			r++
+		}
+		if j.Cause == correlate.Undetermined {
+			r -= .5
+		}
+		return r
+	}
+	top := 0.0
+	for _, e := range f.episodes(&t.Incident) {
+		j, ok := f.in.Judged[e.ID]
+		if !ok || !isLoss(e) {
+			continue
+		}
+		if r := rank(&j, e); best == nil || r > top {
+			best, top = &j, r
+		}
+	}
+	return best
+}
+
+// tell decides what goes into the outbox. One incident is one message: the first
+// one opens it, what follows edits it and says the news below it.
+func (f *folding) tell(t *touched) {
+	unsent := f.w.Unsent[t.ID] && t.was.Told
+	switch {
+	case t.Merged != "":
+		f.tellMerged(t, unsent)
+	case !t.Told:
+		if t.Alert == Now && t.Status == Open && !f.silenced(t) {
+			f.open(t)
+		}
+	case unsent:
+		t.Told = true
+		f.alert(t, AlertOpened, "", time.Time{})
+	case t.ended:
+		f.alert(t, AlertResolved, f.sayResolved(t), f.now)
+	case t.Status == Resolved:
+		if t.changed() {
+			f.alert(t, AlertEdit, "", f.now)
+		}
+	case t.quiet(f.now) || len(t.news) == 0:
+		if t.changed() {
+			f.alert(t, AlertEdit, "", f.now)
+		}
+	default:
+		f.alert(t, AlertNews, joinLines(t.news), f.now)
+	}
+}
+
+func (f *folding) open(t *touched) {
+	t.Told, t.Reminded = true, f.now
+	f.alert(t, AlertOpened, "", f.p.due(f.now, t.Impact))
+}
+
+func (f *folding) tellMerged(t *touched, unsent bool) {
+	switch {
+	case !t.Told:
+	case unsent:
+		t.Told = false
+		f.withdrawn = append(f.withdrawn, t.ID)
+	case t.was.Merged == "":
+		f.alert(t, AlertResolved, sayMerged(t.Merged), f.now)
+	}
+}
+
+// silenced: a maintenance window over all its losses, or a person's snooze.
+func (f *folding) silenced(t *touched) bool { return t.quiet(f.now) }
+
+func (i *Incident) quiet(now time.Time) bool { return i.SnoozedToEnd || now.Before(i.SnoozedUntil) }
+
+func (f *folding) alert(t *touched, kind AlertKind, news string, due time.Time) {
+	a := Alert{Incident: t.ID, Kind: kind, At: f.now, Due: due, News: news, Broadcast: t.loud || t.reopened}
+	switch kind {
+	case AlertOpened, AlertEdit:
+		a.Key = string(kind)
+	}
+	if t.Impact == reputation.Critical && !t.Mentioned && (kind == AlertOpened || t.loud) && t.Status == Open {
+		t.Mentioned, a.Mention = true, true
+	} else if kind == AlertOpened && t.Mentioned && f.w.Unsent[t.ID] {
+		a.Mention = true // the unsent alert that this one replaces held the mention
+	}
+	a.Message = f.message(t)
+	f.alerts = append(f.alerts, a)
+}
+
+func sortedIDs(m map[string]*touched) []string {
+	ids := sortedKeys(m)
+	slices.SortFunc(ids, compareID)
+	return ids
+}

@@ -1,0 +1,248 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"repwatch/correlate"
+	"repwatch/reputation"
+)
+
+// beganAt is when the incident's first episode was first seen, or had begun at the latest.
+func (f *folding) beganAt(t *touched) time.Time {
+	first := t.Opened
+	for _, e := range f.episodes(&t.Incident) {
+		if by := e.Begin.By; !by.IsZero() && by.Before(first) {
+			first = by
+		}
+	}
+	return first
+}
+
+// message is the whole story as it stands.
+func (f *folding) message(t *touched) Message {
+	m := Message{Incident: t.ID, Kind: t.Kind, Status: t.Status, Impact: t.Impact, At: f.now, Title: f.title(t), Tone: f.tone(t)}
+	if t.Merged != "" {
+		m.Fields = []Field{{"Now", []string{sayMerged(t.Merged)}}}
+		return m
+	}
+	m.Fields = append(m.Fields, Field{"Since", f.since(t)})
+	add := func(name string, lines []string) {
+		if len(lines) > 0 {
+			m.Fields = append(m.Fields, Field{name, lines})
+		}
+	}
+	if name := f.address(t); name != "" {
+		add("Address", []string{name})
+	}
+	add("Lost", f.losses(t, true))
+	add("Back", f.losses(t, false))
+	add("Listed", f.listings(t, true))
+	add("Delisted", f.listings(t, false))
+	add("Found", f.faults(t))
+	add("Why we think so", f.why(t))
+	if t.Status == Open {
+		add("Probably next", f.probably(t))
+		add("What to do", t.Next)
+		m.Actions = actions(t)
+	} else {
+		add("Over", []string{fmt.Sprintf("%s, after %s", f.clock(t.Resolved), lasted(t.Resolved.Sub(f.beganAt(t))))})
+	}
+	add("Note", f.notes(t))
+	if _, _, owner := f.p.describe(t.IP); owner != "" {
+		m.Owner = owner
+	}
+	return m
+}
+
+func (f *folding) tone(t *touched) Tone {
+	switch {
+	case t.Merged != "":
+		return ToneInfo
+	case t.Status == Resolved:
+		return ToneGood
+	case !t.AckedAt.IsZero() || t.quiet(f.now):
+		return ToneInfo
+	case t.Impact >= reputation.High:
+		return ToneBad
+	default:
+		return ToneWarn
+	}
+}
+
+// title is one sentence, with the state in front where it is not simply open.
+func (f *folding) title(t *touched) string {
+	s := f.headline(t)
+	switch {
+	case t.Merged != "":
+		return fmt.Sprintf("Part of #%s: %s", t.Merged, s)
+	case t.ClosedBy != "":
+		return "Closed by " + t.ClosedBy + ": " + s
+	case t.Status == Resolved && f.onlyUnwatched(t):
+		return "No longer watched: " + s
+	case t.Status == Resolved:
+		return "Over: " + s
+	case !t.AckedAt.IsZero():
+		return "In hand: " + s
+	case t.quiet(f.now):
+		return "Snoozed: " + s
+	}
+	return s
+}
+
+func (f *folding) headline(t *touched) string {
+	var losses, listings []*Episode
+	for _, e := range f.episodes(&t.Incident) {
+		switch {
+		case isLoss(e):
+			losses = append(losses, e)
+		case isListing(e):
+			listings = append(listings, e)
+		case e.Fault != nil:
+			return f.faultTitle(t, e)
+		}
+	}
+	if len(losses) == 0 {
+		return f.listedTitle(t, listings)
+	}
+	ips, partners := distinct(losses, true), distinct(losses, false)
+	what := verb(losses[0])
+	switch t.Root {
+	case RootPartner:
+		return fmt.Sprintf("%s %s everybody, not only %s: the partner changed it", enumerate(partners, 3), what, enumerate(ips, 3))
+	case RootPath:
+		return fmt.Sprintf("%s lost %s at once (%s): a fault on our own path", enumerate(ips, 3), counted(len(partners), "partner"), enumerate(partners, 3))
+	}
+	head := fmt.Sprintf("%s %s %s", enumerate(partners, 3), what, enumerate(ips, 3))
+	switch t.Verdict {
+	case correlate.ByListing, correlate.ByLists:
+		return fmt.Sprintf("%s, %sbecause %s on %s", head, hedge(t.Word), isAre(ips), enumerate(namesOf(listings, t.listsOf(f)), 3))
+	case correlate.ByAbuse:
+		return head + ", " + hedge(t.Word) + "because of the abuse that got it listed, not of any one list"
+	case correlate.Private:
+		return head + " by its own judgement: no list we watch shows why"
+	case correlate.Unexplained:
+		return head + ": nothing we know explains it"
+	}
+	if len(listings) > 0 {
+		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAreWord(ips), enumerate(namesOf(listings, t.listsOf(f)), 3))
+	}
+	return head + ": why is not clear yet"
+}
+
+func (f *folding) listedTitle(t *touched, listings []*Episode) string {
+	if len(listings) == 0 {
+		return "nothing is left of it"
+	}
+	ips, lists := distinct(listings, true), namesOf(listings, t.listsOf(f))
+	if len(ips) > 1 {
+		return fmt.Sprintf("%d addresses (%s) are on %s%s", len(ips), enumerate(ips, 3), enumerate(lists, 3), commonMeaning(listings))
+	}
+	return fmt.Sprintf("%s is on %s%s", ips[0], enumerate(lists, 3), commonMeaning(listings))
+}
+
+// commonMeaning is what all listings say, where they say the same.
+func commonMeaning(listings []*Episode) string {
+	first := meaningOf(listings[0].Listing)
+	for _, e := range listings {
+		if meaningOf(e.Listing) != first {
+			return ""
+		}
+	}
+	return first
+}
+
+func (f *folding) faultTitle(t *touched, e *Episode) string {
+	n := 0
+	for _, o := range f.episodes(&t.Incident) {
+		if o.Open() && o.ID != e.ID {
+			n++
+		}
+	}
+	if n > 0 {
+		return fmt.Sprintf("%s (and %d more)", e.Fault.What, n)
+	}
+	return e.Fault.What
+}
+
+func isAre(ips []string) string {
+	if len(ips) == 1 {
+		return "it is"
+	}
+	return "they are"
+}
+
+func isAreWord(ips []string) string {
+	if len(ips) == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// distinct are the addresses, or else the targets, of episodes in their order.
+func distinct(eps []*Episode, who bool) (out []string) {
+	for _, e := range eps {
+		name := e.Subject.Target
+		if who {
+			name = e.Subject.Who()
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// namesOf are the names of lists, as people know them.
+func namesOf(listings []*Episode, ids []string) []string {
+	out := make([]string, 0, len(ids))
+	for _, id := range ids {
+		name := id
+		for _, e := range listings {
+			if e.Subject.Target == id {
+				name = listName(e)
+			}
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+func (f *folding) since(t *touched) []string {
+	var first *Episode
+	for _, e := range f.episodes(&t.Incident) {
+		if first == nil || e.Begin.By.Before(first.Begin.By) {
+			first = e
+		}
+	}
+	if first == nil {
+		return []string{f.clock(t.Opened)}
+	}
+	return []string{f.between(first.Begin)}
+}
+
+func (f *folding) address(t *touched) string {
+	name, pool, _ := f.p.describe(t.IP)
+	parts := slices.DeleteFunc([]string{name, cmp.Or(prefixed("pool ", pool))}, func(s string) bool { return s == "" })
+	if len(parts) == 0 {
+		return ""
+	}
+	return t.IP + " (" + strings.Join(parts, ", ") + ")"
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
