@@ -1,0 +1,320 @@
+package store
+
+import (
+	"container/heap"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"repwatch/incident"
+	"repwatch/reputation"
+)
+
+// The journal holds a record per transition, numbered from 1 without a gap, at
+// times that never go back. So a time is found by halving, and a week of a year
+// costs what a week costs.
+
+// Append writes a record. It sets its Seq, and At where that is zero; a clock that
+// was set back does not take the journal along: At is never before the last record's.
+func (tx *Tx) Append(r incident.Record) (incident.Record, error) {
+	if r.At.IsZero() {
+		r.At = tx.now
+	}
+	r.At = r.At.UTC()
+	if last := tx.LastSeq(); last > 0 {
+		at, err := tx.recordTime(last)
+		if err != nil {
+			return r, err
+		}
+		if r.At.Before(at) {
+			r.At = at
+		}
+	}
+	seq, err := tx.next(bucketJournal)
+	if err != nil {
+		return r, err
+	}
+	r.Seq = seq
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return r, fmt.Errorf("record %d: %w", seq, err)
+	}
+	if err := tx.put(bucketJournal, number(seq), raw); err != nil {
+		return r, err
+	}
+	return r, tx.indexRecord(r)
+}
+
+// LastSeq is the number of the latest record; 0: there is none.
+func (tx *Tx) LastSeq() uint64 {
+	b := tx.bucket(bucketJournal)
+	if b == nil {
+		return 0
+	}
+	return b.Sequence()
+}
+
+// Record returns one record, and whether there is such a one (it may have expired).
+func (tx *Tx) Record(seq uint64) (incident.Record, bool, error) {
+	raw := tx.get(bucketJournal, number(seq))
+	if raw == nil {
+		return incident.Record{}, false, nil
+	}
+	r, err := decodeRecord(seq, raw)
+	return r, err == nil, err
+}
+
+func decodeRecord(seq uint64, raw []byte) (r incident.Record, err error) {
+	if err := json.Unmarshal(raw, &r); err != nil {
+		return r, damage("record %d cannot be read: %w", seq, err)
+	}
+	return r, nil
+}
+
+// After yields the records after a number, the oldest first.
+func (tx *Tx) After(seq uint64) iter.Seq[incident.Record] { return tx.records(seq+1, time.Time{}) }
+
+// Journal yields the records of [from, to), the oldest first. A zero time leaves that end open.
+func (tx *Tx) Journal(from, to time.Time) iter.Seq[incident.Record] {
+	return func(yield func(incident.Record) bool) {
+		first, err := tx.firstAt(from)
+		if err != nil {
+			tx.fail(err)
+			return
+		}
+		tx.records(first, to)(yield)
+	}
+}
+
+func (tx *Tx) records(first uint64, to time.Time) iter.Seq[incident.Record] {
+	return func(yield func(incident.Record) bool) {
+		for k, raw := range tx.walk(bucketJournal, nil, number(first)) {
+			seq, err := numberKeys.decode(k)
+			if err != nil {
+				tx.fail(damage("%s: %w", bucketJournal, err))
+				return
+			}
+			r, err := decodeRecord(seq, raw)
+			if err != nil {
+				tx.fail(err)
+				return
+			}
+			if !to.IsZero() && !r.At.Before(to) || !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// firstAt is the number of the first record at or after a time.
+func (tx *Tx) firstAt(from time.Time) (uint64, error) {
+	oldest := tx.oldestSeq()
+	if from.IsZero() || oldest == 0 {
+		return oldest, nil
+	}
+	var failed error
+	n := sort.Search(int(tx.LastSeq()-oldest)+1, func(i int) bool {
+		at, err := tx.recordTime(oldest + uint64(i))
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return !at.Before(from)
+	})
+	return oldest + uint64(n), failed
+}
+
+func (tx *Tx) oldestSeq() uint64 {
+	for k := range tx.walk(bucketJournal, nil, nil) {
+		seq, err := numberKeys.decode(k)
+		if err != nil {
+			tx.fail(damage("%s: %w", bucketJournal, err))
+		}
+		return seq
+	}
+	return 0
+}
+
+func (tx *Tx) recordTime(seq uint64) (time.Time, error) {
+	raw := tx.get(bucketJournal, number(seq))
+	if raw == nil {
+		return time.Time{}, damage("record %d is missing from the journal", seq)
+	}
+	r, err := decodeRecord(seq, raw)
+	return r.At, err
+}
+
+// Index: names numbers the subjects that the journal speaks of, journal.of holds
+// that number and the record's. What an IP, a partner or a list went through is
+// merged from the few subjects that have it.
+
+func (tx *Tx) indexRecord(r incident.Record) error {
+	if r.Subject == (reputation.Subject{}) {
+		return nil // acted: it belongs to an incident
+	}
+	name, err := tx.nameOf(r.Subject)
+	if err != nil {
+		return err
+	}
+	return tx.mark(bucketJournalOf, slices.Concat(name, number(r.Seq)), true)
+}
+
+// nameOf is the number of a subject, given now if it has none.
+func (tx *Tx) nameOf(s reputation.Subject) ([]byte, error) {
+	key, err := recordSubject(s)
+	if err != nil {
+		return nil, err
+	}
+	if name := tx.get(bucketNames, []byte(key)); name != nil {
+		return slices.Clone(name), nil
+	}
+	n, err := tx.next(bucketNames)
+	if err != nil {
+		return nil, err
+	}
+	name := number(n)[4:] // 4 bytes are enough for all subjects that will ever be
+	return name, tx.put(bucketNames, []byte(key), name)
+}
+
+// recordSubject is the text of a record's subject: its key, or "list xbl" for a
+// record about a list itself (suspended, believed).
+func recordSubject(s reputation.Subject) (string, error) {
+	if s.Kind == reputation.KindListing && s.Who() == "" && s.Target != "" && !strings.Contains(s.Target, sep) {
+		return listName + s.Target, nil
+	}
+	return SubjectKey(s)
+}
+
+const listName = "list "
+
+func parseRecordSubject(k string) (reputation.Subject, error) {
+	if id, ok := strings.CutPrefix(k, listName); ok {
+		return reputation.Subject{Kind: reputation.KindListing, Target: id}, nil
+	}
+	return ParseSubjectKey(k)
+}
+
+// History yields the records of one subject, the oldest first.
+func (tx *Tx) History(s reputation.Subject) iter.Seq[incident.Record] {
+	key, err := recordSubject(s)
+	return tx.merged(func(text string) bool { return err == nil && text == key }, key)
+}
+
+// HistoryOf yields the records of all subjects of an IP or domain, the oldest first;
+// of one kind only unless that is empty.
+func (tx *Tx) HistoryOf(who string, kind reputation.Kind) iter.Seq[incident.Record] {
+	prefix := ""
+	if kind != "" {
+		prefix = string(kind) + " "
+	}
+	return tx.merged(func(text string) bool {
+		s, err := parseRecordSubject(text)
+		return err == nil && s.Who() == who
+	}, prefix)
+}
+
+// HistoryOfTarget yields the records of all subjects of a partner, a list or another
+// target, the oldest first; of one kind only unless that is empty.
+func (tx *Tx) HistoryOfTarget(target string, kind reputation.Kind) iter.Seq[incident.Record] {
+	return tx.merged(func(text string) bool {
+		s, err := parseRecordSubject(text)
+		return err == nil && s.Target == target && (kind == "" || s.Kind == kind)
+	}, "")
+}
+
+// merged yields the records of the subjects that are wanted among those whose
+// text begins with prefix.
+func (tx *Tx) merged(want func(text string) bool, prefix string) iter.Seq[incident.Record] {
+	return func(yield func(incident.Record) bool) {
+		var heads streams
+		defer func() { heads.stop() }()
+		for text, name := range tx.walk(bucketNames, []byte(prefix), nil) {
+			if want(string(text)) {
+				heads.add(tx.seqsOf(slices.Clone(name)))
+			}
+		}
+		heap.Init(&heads)
+		for len(heads) > 0 {
+			seq := heads[0].seq
+			heads.advance()
+			r, ok, err := tx.Record(seq)
+			if err == nil && !ok {
+				err = damage("%s has an entry for record %d, which is missing", bucketJournalOf, seq)
+			}
+			if err != nil {
+				tx.fail(err)
+				return
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// seqsOf yields the numbers of the records of one named subject, ascending.
+func (tx *Tx) seqsOf(name []byte) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for k := range tx.walk(bucketJournalOf, name, nil) {
+			_, seq, err := numberAfter(k)
+			if err != nil {
+				tx.fail(damage("%s: %w", bucketJournalOf, err))
+				return
+			}
+			if !yield(seq) {
+				return
+			}
+		}
+	}
+}
+
+// streams is a heap of ascending numbers from several subjects.
+type streams []stream
+
+type stream struct {
+	seq  uint64
+	next func() (uint64, bool)
+	stop func()
+}
+
+func (s streams) Len() int           { return len(s) }
+func (s streams) Less(i, j int) bool { return s[i].seq < s[j].seq }
+func (s streams) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
+func (s *streams) Push(x any)        { *s = append(*s, x.(stream)) }
+
+func (s *streams) Pop() any {
+	last := (*s)[len(*s)-1]
+	*s = (*s)[:len(*s)-1]
+	return last
+}
+
+func (s *streams) add(seqs iter.Seq[uint64]) {
+	next, stop := iter.Pull(seqs)
+	if seq, ok := next(); ok {
+		*s = append(*s, stream{seq, next, stop})
+		return
+	}
+	stop()
+}
+
+// advance moves the least stream on.
+func (s *streams) advance() {
+	first := &(*s)[0]
+	seq, ok := first.next()
+	if !ok {
+		first.stop()
+		heap.Pop(s)
+		return
+	}
+	first.seq = seq
+	heap.Fix(s, 0)
+}
+
+func (s streams) stop() {
+	for _, one := range s {
+		one.stop()
+	}
+}
