@@ -99,22 +99,9 @@ func checkResult(r dnsbl.Result) CheckResult {
 	if r.Reading.Verdict == dnsbl.Listed {
 		class, impact := r.Reading.Class, r.Reading.Impact
 		out.Class, out.Impact = &class, &impact
-		out.DelistURL, out.DelistHow = r.DelistURL(), delistHow(r.List.Delist)
+		out.DelistURL, out.DelistHow = r.DelistURL(), r.List.Delist.Words()
 	}
 	return out
-}
-
-func delistHow(d dnsbl.Delist) string {
-	switch {
-	case d.How == "" && d.Typical == "":
-		return ""
-	case d.Typical == "":
-		return d.How
-	case d.How == "":
-		return "usually takes " + d.Typical
-	default:
-		return d.How + "; usually takes " + d.Typical
-	}
 }
 
 // Exit is the command's exit code: findings on lists and, for public addresses, on our own side.

@@ -1,9 +1,12 @@
 package checks
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
+
+	"repwatch/checks/dnsbl"
 )
 
 // Memory is what looking remembers from one look to the next. It is no state of
@@ -19,4 +22,72 @@ type Memory struct {
 // NewMemory is an empty one.
 func NewMemory() *Memory {
 	return &Memory{due: map[string]time.Time{}, mass: map[string]time.Time{}, seen: map[netip.Addr]map[string]netip.Addr{}}
+}
+
+// allows reports that a list's interval lets it be swept now, and books the
+// sweep. It books from the moment when the list was due, not from the round that
+// came after it: 20 minutes, in rounds of 15, are 0, 30, 45, 60, 90, ... and so 20 on
+// average. A list whose budget is no concern is asked in every round.
+func (m *Memory) allows(list string, now time.Time, interval, round time.Duration) bool {
+	if interval <= round {
+		return true
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	due := m.due[list]
+	if now.Before(due) {
+		return false
+	}
+	if now.Sub(due) > interval { // the first time, or after a pause
+		due = now
+	}
+	m.due[list] = due.Add(interval)
+	return true
+}
+
+// massHit is how a sweep found a list, for rule of truth 2.
+type massHit struct {
+	mass      bool // it names more than half of eight or more
+	news      bool // most of whom it names were not known
+	everybody bool // all subjects were asked, and some could be told
+}
+
+// hold decides whether what a list says at a time is to be kept back, and since
+// when it names most of those asked.
+func (m *Memory) hold(list string, at time.Time, h massHit) (since time.Time, held bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, known := m.mass[list]
+	switch {
+	case known && h.everybody && !h.mass: // it has passed
+		delete(m.mass, list)
+		return time.Time{}, false
+	case known:
+		return since, h.news && at.Sub(since) < dnsbl.SecondLook
+	case h.mass && h.news:
+		m.mass[list] = at
+		return at, true
+	}
+	return time.Time{}, false
+}
+
+// saw notes what address a partner saw of a sending IP, the zero one where it
+// was the right one, and tells whether any partner among those watched still sees a wrong one.
+func (m *Memory) saw(ip netip.Addr, partner string, wrong netip.Addr, watched func(partner string) bool) (anyWrong bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := m.seen[ip]
+	if at == nil {
+		at = map[string]netip.Addr{}
+		m.seen[ip] = at
+	}
+	delete(at, partner)
+	if wrong.IsValid() {
+		at[partner] = wrong
+	}
+	maps.DeleteFunc(at, func(p string, _ netip.Addr) bool { return !watched(p) })
+	if len(at) == 0 {
+		delete(m.seen, ip)
+	}
+	return len(at) > 0
 }

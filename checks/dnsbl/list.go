@@ -136,6 +136,18 @@ type Delist struct {
 	URL     string // template with {ip}, {domain}
 }
 
+// Words say how, and how long it usually takes where that is known.
+func (d Delist) Words() string {
+	switch {
+	case d.Typical == "":
+		return d.How
+	case d.How == "":
+		return "usually takes " + d.Typical
+	default:
+		return d.How + "; usually takes " + d.Typical
+	}
+}
+
 // Access holds what the operator allows. Where nothing is published,
 // DefaultPerSecond and DefaultPerDay apply.
 type Access struct {
