@@ -29,8 +29,18 @@ type Provider struct {
 	Postmaster string
 	// Connections it allows at once from one address, where it publishes that; 0: unknown.
 	Connections int
+	// Reacts are lists that it is said to act upon: the correlator's prior, shown as such.
+	Reacts []Reacts
 
 	Source string // where the patterns and the rest are known from
+}
+
+// Reacts says that a provider acts upon lists (ids of the catalogue), how
+// probably that is so before anything was seen, and who says it.
+type Reacts struct {
+	Lists  []string `yaml:"lists"`
+	P      float64  `yaml:"p"`
+	Source string   `yaml:"source"`
 }
 
 // Providers lists those we know, sorted by ID.

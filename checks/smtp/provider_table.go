@@ -42,6 +42,7 @@ type providerEntry struct {
 	Delist            string   `yaml:"delist"`
 	Postmaster        string   `yaml:"postmaster"`
 	Connections       int      `yaml:"connections"`
+	Reacts            []Reacts `yaml:"reacts"`
 	Source            string   `yaml:"source"`
 }
 
@@ -90,6 +91,11 @@ func (p Provider) check() error {
 		}
 		if u, err := url.Parse(link); err != nil || u.Scheme != "https" && u.Scheme != "mailto" {
 			say("%q is neither an https nor a mailto link", link)
+		}
+	}
+	for _, r := range p.Reacts {
+		if len(r.Lists) == 0 || r.P <= 0 || r.P >= 1 || r.Source == "" {
+			say("reacts needs lists, a p between 0 and 1, and a source")
 		}
 	}
 	if p.Connections < 0 {
