@@ -23,6 +23,7 @@ var (
 	ErrMissing = errors.New("there is no such file")
 	ErrForeign = errors.New("this is no repwatch store")
 	ErrDamaged = errors.New("the file is damaged")
+	ErrOlder   = errors.New("the file is of an older format")
 	ErrNewer   = errors.New("the file was written by a newer repwatch")
 	ErrDenied  = errors.New("the file may not be used")
 	ErrFull    = errors.New("the disk is full")
@@ -130,7 +131,7 @@ func openError(path string, err error) error {
 	e := &Error{Path: path, Err: err}
 	dir := filepath.Dir(path)
 	switch {
-	case errors.Is(err, berrors.ErrTimeout):
+	case errors.Is(err, berrors.ErrTimeout), errors.Is(err, syscall.EWOULDBLOCK):
 		e.Kind, e.What = ErrLocked, "another process holds the file"
 		e.Hint = "the daemon holds it while it runs: ask the daemon (repwatch status), or stop it first"
 	case errors.Is(err, fs.ErrNotExist):

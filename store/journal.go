@@ -25,14 +25,12 @@ func (tx *Tx) Append(r incident.Record) (incident.Record, error) {
 		r.At = tx.now
 	}
 	r.At = r.At.UTC()
-	if last := tx.LastSeq(); last > 0 {
-		at, err := tx.recordTime(last)
-		if err != nil {
-			return r, err
-		}
-		if r.At.Before(at) {
-			r.At = at
-		}
+	last, err := tx.lastTime()
+	if err != nil {
+		return r, err
+	}
+	if r.At.Before(last) {
+		r.At = last
 	}
 	seq, err := tx.next(bucketJournal)
 	if err != nil {
@@ -110,7 +108,8 @@ func (tx *Tx) records(first uint64, to time.Time) iter.Seq[incident.Record] {
 	}
 }
 
-// firstAt is the number of the first record at or after a time.
+// firstAt is the number of the first record at or after a time. Records that have
+// expired may have left holes; the halving steps over them.
 func (tx *Tx) firstAt(from time.Time) (uint64, error) {
 	oldest := tx.oldestSeq()
 	if from.IsZero() || oldest == 0 {
@@ -118,13 +117,31 @@ func (tx *Tx) firstAt(from time.Time) (uint64, error) {
 	}
 	var failed error
 	n := sort.Search(int(tx.LastSeq()-oldest)+1, func(i int) bool {
-		at, err := tx.recordTime(oldest + uint64(i))
+		at, ok, err := tx.timeFrom(oldest + uint64(i))
 		if err != nil && failed == nil {
 			failed = err
 		}
-		return !at.Before(from)
+		return !ok || !at.Before(from)
 	})
 	return oldest + uint64(n), failed
+}
+
+// timeFrom is the time of the first record with at least this number, if there is one.
+func (tx *Tx) timeFrom(seq uint64) (at time.Time, ok bool, err error) {
+	for k, raw := range tx.walk(bucketJournal, nil, number(seq)) {
+		at, err = recordTime(k, raw)
+		return at, err == nil, err
+	}
+	return at, false, nil
+}
+
+// lastTime is the time of the last record; zero: there is none.
+func (tx *Tx) lastTime() (time.Time, error) {
+	k, raw := tx.bucket(bucketJournal).Cursor().Last()
+	if k == nil {
+		return time.Time{}, nil
+	}
+	return recordTime(k, raw)
 }
 
 func (tx *Tx) oldestSeq() uint64 {
@@ -138,10 +155,10 @@ func (tx *Tx) oldestSeq() uint64 {
 	return 0
 }
 
-func (tx *Tx) recordTime(seq uint64) (time.Time, error) {
-	raw := tx.get(bucketJournal, number(seq))
-	if raw == nil {
-		return time.Time{}, damage("record %d is missing from the journal", seq)
+func recordTime(k, raw []byte) (time.Time, error) {
+	seq, err := numberKeys.decode(k)
+	if err != nil {
+		return time.Time{}, damage("%s: %w", bucketJournal, err)
 	}
 	r, err := decodeRecord(seq, raw)
 	return r.At, err

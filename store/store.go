@@ -67,12 +67,8 @@ var errNothing = errors.New("nothing changed")
 // Update runs f in a transaction whose time is now. All that f changes is on the
 // disk when Update returns nil; with an error nothing is. ErrFull says that there
 // is no room for it: later Updates work again once there is.
-func (db *DB) Update(now time.Time, f func(*Tx) error) (err error) {
-	if e := db.broken.err.Load(); e != nil {
-		return e
-	}
-	defer db.guard(&err)()
-	err = db.bolt.Update(func(b *bolt.Tx) error {
+func (db *DB) Update(now time.Time, f func(*Tx) error) error {
+	err := db.update(func(b *bolt.Tx) error {
 		tx := &Tx{bolt: b, now: now.UTC(), buckets: map[string]*bolt.Bucket{}}
 		if err := f(tx); err != nil {
 			return err
@@ -85,23 +81,35 @@ func (db *DB) Update(now time.Time, f func(*Tx) error) (err error) {
 	if errors.Is(err, errNothing) {
 		return nil
 	}
-	return db.explain(err)
+	return err
 }
 
 // View runs f in a transaction that sees one state and changes nothing. Keep it
 // short: pages that it may still read cannot be used again meanwhile.
-func (db *DB) View(f func(*Tx) error) (err error) {
-	if e := db.broken.err.Load(); e != nil {
-		return e
-	}
-	defer db.guard(&err)()
-	return db.explain(db.bolt.View(func(b *bolt.Tx) error {
+func (db *DB) View(f func(*Tx) error) error {
+	return db.view(func(b *bolt.Tx) error {
 		tx := &Tx{bolt: b, buckets: map[string]*bolt.Bucket{}}
 		if err := f(tx); err != nil {
 			return err
 		}
 		return tx.err
-	}))
+	})
+}
+
+func (db *DB) update(f func(*bolt.Tx) error) (err error) {
+	if e := db.broken.err.Load(); e != nil {
+		return e
+	}
+	defer db.guard(&err)()
+	return db.explain(db.bolt.Update(f))
+}
+
+func (db *DB) view(f func(*bolt.Tx) error) (err error) {
+	if e := db.broken.err.Load(); e != nil {
+		return e
+	}
+	defer db.guard(&err)()
+	return db.explain(db.bolt.View(f))
 }
 
 // Close writes what the ledger still holds back and lets go of the file.
