@@ -14,14 +14,14 @@ import (
 // safe for concurrent use.
 type Memory struct {
 	mu   sync.Mutex
-	due  map[string]time.Time                 // by list: when its budget allows the next scheduled sweep
-	mass map[string]time.Time                 // by list: since when it names most of those asked
-	seen map[netip.Addr]map[string]netip.Addr // by sending IP and partner: the wrong address the partner saw
+	due  map[string]time.Time             // by list: when its budget allows the next scheduled sweep
+	mass map[string]time.Time             // by list: since when it names most of those asked
+	seen map[string]map[string]netip.Addr // by vantage and partner: the wrong address that the partner saw
 }
 
 // NewMemory is an empty one.
 func NewMemory() *Memory {
-	return &Memory{due: map[string]time.Time{}, mass: map[string]time.Time{}, seen: map[netip.Addr]map[string]netip.Addr{}}
+	return &Memory{due: map[string]time.Time{}, mass: map[string]time.Time{}, seen: map[string]map[string]netip.Addr{}}
 }
 
 // allows reports that a list's interval lets it be swept now, and books the
@@ -71,15 +71,15 @@ func (m *Memory) hold(list string, at time.Time, h massHit) (since time.Time, he
 	return time.Time{}, false
 }
 
-// saw notes what address a partner saw of a sending IP, the zero one where it
-// was the right one, and tells whether any partner among those watched still sees a wrong one.
-func (m *Memory) saw(ip netip.Addr, partner string, wrong netip.Addr, watched func(partner string) bool) (anyWrong bool) {
+// saw notes which wrong address a partner saw of a vantage, the zero one where it
+// was the right one, and tells whether any partner that is still watched sees a wrong one.
+func (m *Memory) saw(vantage, partner string, wrong netip.Addr, watched func(partner string) bool) (anyWrong bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at := m.seen[ip]
+	at := m.seen[vantage]
 	if at == nil {
 		at = map[string]netip.Addr{}
-		m.seen[ip] = at
+		m.seen[vantage] = at
 	}
 	delete(at, partner)
 	if wrong.IsValid() {
@@ -87,7 +87,7 @@ func (m *Memory) saw(ip netip.Addr, partner string, wrong netip.Addr, watched fu
 	}
 	maps.DeleteFunc(at, func(p string, _ netip.Addr) bool { return !watched(p) })
 	if len(at) == 0 {
-		delete(m.seen, ip)
+		delete(m.seen, vantage)
 	}
 	return len(at) > 0
 }

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"net/netip"
-	"sync"
 
 	"github.com/spf13/cobra"
 
 	"repwatch"
 	"repwatch/api"
-	"repwatch/checks/smtp"
+	"repwatch/checks"
 	"repwatch/config"
 	"repwatch/resolve"
 )
@@ -44,17 +43,10 @@ func (a *app) resolver(cfg *config.Loaded) (*resolver, error) {
 
 // ownSide looks at PTR and EHLO name of each configured sending address.
 func (a *app) ownSide(ctx context.Context, cfg *config.Loaded, dns resolve.Lookuper) []api.Own {
-	out := make([]api.Own, len(cfg.Addresses))
-	slots := make(chan struct{}, 32)
-	var wg sync.WaitGroup
-	for i, addr := range cfg.Addresses {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			out[i] = api.OwnOf(smtp.CheckOwn(ctx, dns, smtp.OwnIP{IP: addr.IP, EHLO: addr.Name}))
-		})
+	var out []api.Own
+	for _, r := range checks.OwnSide(ctx, dns, cfg.Addresses) {
+		out = append(out, api.OwnOf(r))
 	}
-	wg.Wait()
 	return out
 }
 
