@@ -86,7 +86,7 @@ func (c *column) withhold(why string) {
 // look is the finished column.
 func (c *column) look(subjects []dnsbl.Point) ListLook {
 	out := c.ListLook
-	out.Health, out.Tested = c.cond.Health, c.cond.Tested
+	out.Health, out.Tested = c.cond.Health, c.cond.Tested.Round(0)
 	if c.cond.Why != "" {
 		out.Why = c.cond.Why
 	}

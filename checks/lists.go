@@ -166,10 +166,11 @@ func (c *listsCheck) sweep(ctx context.Context, lists []*dnsbl.List, subjects []
 // chunks cuts subjects into even pieces that make at most pairsAtOnce pairs, with the index of each one's first.
 func chunks(subjects []dnsbl.Point, lists int) iter.Seq2[int, []dnsbl.Point] {
 	return func(yield func(int, []dnsbl.Point) bool) {
-		pieces := (len(subjects)*lists + pairsAtOnce - 1) / pairsAtOnce
-		for i := range min(pieces, len(subjects)) {
+		most := max(1, pairsAtOnce/max(1, lists))
+		pieces := (len(subjects) + most - 1) / most
+		for i := range pieces {
 			from, to := i*len(subjects)/pieces, (i+1)*len(subjects)/pieces
-			if from < to && !yield(from, subjects[from:to]) {
+			if !yield(from, subjects[from:to]) {
 				return
 			}
 		}
