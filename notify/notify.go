@@ -60,6 +60,9 @@ type Receipt struct {
 	// Trouble is said where it was delivered, but not as configured: to the
 	// fallback channel, or not to all recipients.
 	Trouble string
+	// Elsewhere: delivered where the thread is, which is not where it was meant to
+	// be; so whether an earlier Trouble is over is not known.
+	Elsewhere bool
 }
 
 // Kind says who must act on an Error, and how long the sender waits.

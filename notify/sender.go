@@ -30,6 +30,7 @@ type pulse struct {
 	stopped   bool      // until somebody acts
 	down      bool      // people were told
 	why       string
+	trouble   string // delivered, but not as configured
 }
 
 // fail is the pulse after an error; again is when the same alert may be tried
@@ -76,9 +77,13 @@ func (p pulse) aged(now time.Time) pulse {
 	return p
 }
 
-// succeed is the pulse after a delivery; trouble: not as configured.
-func (p pulse) succeed(trouble string) pulse {
-	return pulse{down: trouble != "", why: trouble}
+// succeed is the pulse after a delivery.
+func (p pulse) succeed(r Receipt) pulse {
+	trouble := r.Trouble
+	if trouble == "" && r.Elsewhere {
+		trouble = p.trouble
+	}
+	return pulse{down: trouble != "", why: trouble, trouble: trouble}
 }
 
 // sender is one notifier's goroutine.
@@ -119,8 +124,8 @@ func (s *sender) run(ctx context.Context) {
 func (s *sender) recall() {
 	err := s.db.View(func(tx *store.Tx) error {
 		n, _, err := tx.Notifiers().Get(s.Name())
-		if s.pulse.down = n.Down; n.Down {
-			s.pulse.why = n.Why
+		if n.Down {
+			s.pulse = pulse{down: true, why: n.Why, trouble: n.Why}
 		}
 		return err
 	})
@@ -227,7 +232,7 @@ func (s *sender) delivered(q store.Queued, r Receipt) time.Duration {
 	}
 	s.forget(q.Seq)
 	was := s.look()
-	s.settle(was, was.succeed(r.Trouble))
+	s.settle(was, was.succeed(r))
 	s.note(func(n *store.Notifier) { n.LastOK, n.Failures = time.Now().UTC(), 0 })
 	if r.Trouble != "" {
 		s.log.Warn("notifier: delivered, but not as configured", "notifier", s.Name(), "why", r.Trouble)

@@ -46,6 +46,7 @@ const (
 	extraSaid    = "said"    // seq of the last reply in the thread
 	extraMention = "mention" // who the root mentions; edits keep it and notify nobody
 	extraFrozen  = "frozen"  // the root must not be edited any more
+	extraAway    = "away"    // it is in the fallback channel
 )
 
 func buildSlack(cfg config.Notify, e env) ([]Notifier, []Problem) {
@@ -101,7 +102,7 @@ func (b *slackBot) Send(ctx context.Context, s Sending) (Receipt, error) {
 	}
 	t := &slackThread{bot: b, s: s, h: copyHandle(s.Handle)}
 	err := t.send(ctx)
-	r := Receipt{Trouble: t.trouble}
+	r := Receipt{Trouble: t.trouble, Elsewhere: t.h.Extra[extraAway] != ""}
 	if t.h.TS != "" {
 		r.Handle = &t.h
 	}

@@ -64,6 +64,9 @@ func (t *slackThread) postRoot(ctx context.Context) error {
 	}
 	t.trouble = trouble
 	t.remember(at, m.hash(), mention)
+	if trouble != "" {
+		t.note(extraAway, "yes")
+	}
 	return nil
 }
 
