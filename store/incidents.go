@@ -56,9 +56,12 @@ func (tx *Tx) Told() Table[string, map[string]time.Time] {
 	return table[string, map[string]time.Time](tx, bucketTold, incidentKeys)
 }
 
-// Episodes holds all episodes by id, the oldest first.
+// Episodes holds all episodes by id, the oldest first. An episode whose begin and
+// evidence are those of the record that began it takes no room for them: append
+// the record first.
 func (tx *Tx) Episodes() Table[uint64, incident.Episode] {
 	t := table[uint64, incident.Episode](tx, bucketEpisodes, numberKeys)
+	t.encodeRow, t.decodeRow = tx.encodeEpisode, tx.decodeEpisode
 	t.index = func(k []byte, was, is *incident.Episode) error {
 		if err := tx.mark(bucketEpisodesOpen, k, is != nil && is.Open()); err != nil {
 			return err
@@ -77,11 +80,11 @@ func (tx *Tx) Episodes() Table[uint64, incident.Episode] {
 }
 
 func (tx *Tx) markEpisode(k []byte, s reputation.Subject, there bool) error {
-	name, err := SubjectKey(s)
+	n, err := tx.nameOf(s)
 	if err != nil {
 		return err
 	}
-	return tx.mark(bucketEpisodesOf, slices.Concat([]byte(name+sep), k), there)
+	return tx.mark(bucketEpisodesOf, slices.Concat(number(n), k), there)
 }
 
 // OpenEpisodes yields the bad states that last, the oldest first.
@@ -101,11 +104,15 @@ func (tx *Tx) OpenEpisodes() iter.Seq[incident.Episode] {
 func (tx *Tx) EpisodesOf(s reputation.Subject) iter.Seq[incident.Episode] {
 	t := tx.Episodes()
 	return func(yield func(incident.Episode) bool) {
-		name, err := SubjectKey(s)
+		name, err := subjectName(s)
 		if err != nil {
 			return // it has none
 		}
-		prefix := []byte(name + sep)
+		n, ok := subjectNames.known(tx, []byte(name))
+		if !ok {
+			return
+		}
+		prefix := number(n)
 		for k := range tx.walk(bucketEpisodesOf, prefix, nil) {
 			e, ok := pointed(tx, t, bucketEpisodesOf, k, bytes.TrimPrefix(k, prefix))
 			if !ok || !yield(e) {
@@ -127,7 +134,7 @@ func (tx *Tx) next(bucket string) (uint64, error) {
 func pointed[K comparable, V any](tx *Tx, t Table[K, V], index string, entry, row []byte) (V, bool) {
 	v, ok, err := t.get(row)
 	if err == nil && !ok {
-		err = damage("%s has an entry %q without a row in %s", index, entry, t.name)
+		err = damage("%s has an entry %s without a row in %s", index, showKey(index, entry), t.name)
 	}
 	if err != nil {
 		tx.fail(err)

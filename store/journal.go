@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	"repwatch/incident"
@@ -24,7 +23,7 @@ func (tx *Tx) Append(r incident.Record) (incident.Record, error) {
 	if r.At.IsZero() {
 		r.At = tx.now
 	}
-	r.At = r.At.UTC()
+	r.At = utc(r.At)
 	last, err := tx.lastTime()
 	if err != nil {
 		return r, err
@@ -37,14 +36,18 @@ func (tx *Tx) Append(r incident.Record) (incident.Record, error) {
 		return r, err
 	}
 	r.Seq = seq
-	raw, err := json.Marshal(r)
+	row, err := tx.recordRow(r)
 	if err != nil {
 		return r, fmt.Errorf("record %d: %w", seq, err)
 	}
-	if err := tx.put(bucketJournal, number(seq), raw); err != nil {
+	raw, err := json.Marshal(row)
+	if err != nil {
+		return r, fmt.Errorf("record %d: %w", seq, err)
+	}
+	if err := tx.put(bucketJournal, number(seq), raw); err != nil || row.Subject == 0 {
 		return r, err
 	}
-	return r, tx.indexRecord(r)
+	return r, tx.mark(bucketJournalOf, slices.Concat(number(row.Subject), number(seq)), true)
 }
 
 // LastSeq is the number of the latest record; 0: there is none.
@@ -62,15 +65,16 @@ func (tx *Tx) Record(seq uint64) (incident.Record, bool, error) {
 	if raw == nil {
 		return incident.Record{}, false, nil
 	}
-	r, err := decodeRecord(seq, raw)
+	r, err := tx.decodeRecord(seq, raw)
 	return r, err == nil, err
 }
 
-func decodeRecord(seq uint64, raw []byte) (r incident.Record, err error) {
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return r, damage("record %d cannot be read: %w", seq, err)
+func (tx *Tx) decodeRecord(seq uint64, raw []byte) (incident.Record, error) {
+	row, err := decodeRecordRow(raw)
+	if err != nil {
+		return incident.Record{}, damage("record %d cannot be read: %w", seq, err)
 	}
-	return r, nil
+	return tx.record(seq, row)
 }
 
 // After yields the records after a number, the oldest first.
@@ -96,7 +100,7 @@ func (tx *Tx) records(first uint64, to time.Time) iter.Seq[incident.Record] {
 				tx.fail(damage("%s: %w", bucketJournal, err))
 				return
 			}
-			r, err := decodeRecord(seq, raw)
+			r, err := tx.decodeRecord(seq, raw)
 			if err != nil {
 				tx.fail(err)
 				return
@@ -156,68 +160,24 @@ func (tx *Tx) oldestSeq() uint64 {
 }
 
 func recordTime(k, raw []byte) (time.Time, error) {
-	seq, err := numberKeys.decode(k)
+	row, err := decodeRecordRow(raw)
 	if err != nil {
-		return time.Time{}, damage("%s: %w", bucketJournal, err)
+		return time.Time{}, damage("record %s cannot be read: %w", showKey(bucketJournal, k), err)
 	}
-	r, err := decodeRecord(seq, raw)
-	return r.At, err
+	return row.At.Time, nil
 }
 
 // Index: names numbers the subjects that the journal speaks of, journal.of holds
 // that number and the record's. What an IP, a partner or a list went through is
 // merged from the few subjects that have it.
 
-func (tx *Tx) indexRecord(r incident.Record) error {
-	if r.Subject == (reputation.Subject{}) {
-		return nil // acted: it belongs to an incident
-	}
-	name, err := tx.nameOf(r.Subject)
-	if err != nil {
-		return err
-	}
-	return tx.mark(bucketJournalOf, slices.Concat(name, number(r.Seq)), true)
-}
-
-// nameOf is the number of a subject, given now if it has none.
-func (tx *Tx) nameOf(s reputation.Subject) ([]byte, error) {
-	key, err := recordSubject(s)
-	if err != nil {
-		return nil, err
-	}
-	if name := tx.get(bucketNames, []byte(key)); name != nil {
-		return slices.Clone(name), nil
-	}
-	n, err := tx.next(bucketNames)
-	if err != nil {
-		return nil, err
-	}
-	name := number(n)[4:] // 4 bytes are enough for all subjects that will ever be
-	return name, tx.put(bucketNames, []byte(key), name)
-}
-
-// recordSubject is the text of a record's subject: its key, or "list xbl" for a
-// record about a list itself (suspended, believed).
-func recordSubject(s reputation.Subject) (string, error) {
-	if s.Kind == reputation.KindListing && s.Who() == "" && s.Target != "" && !strings.Contains(s.Target, sep) {
-		return listName + s.Target, nil
-	}
-	return SubjectKey(s)
-}
-
-const listName = "list "
-
-func parseRecordSubject(k string) (reputation.Subject, error) {
-	if id, ok := strings.CutPrefix(k, listName); ok {
-		return reputation.Subject{Kind: reputation.KindListing, Target: id}, nil
-	}
-	return ParseSubjectKey(k)
-}
-
 // History yields the records of one subject, the oldest first.
 func (tx *Tx) History(s reputation.Subject) iter.Seq[incident.Record] {
-	key, err := recordSubject(s)
-	return tx.merged(func(text string) bool { return err == nil && text == key }, key)
+	name, err := subjectName(s)
+	if err != nil {
+		name = sep // it has none
+	}
+	return tx.merged(name, func(other reputation.Subject) bool { return other == s })
 }
 
 // HistoryOf yields the records of all subjects of an IP or domain, the oldest first;
@@ -225,32 +185,31 @@ func (tx *Tx) History(s reputation.Subject) iter.Seq[incident.Record] {
 func (tx *Tx) HistoryOf(who string, kind reputation.Kind) iter.Seq[incident.Record] {
 	prefix := ""
 	if kind != "" {
-		prefix = string(kind) + " "
+		prefix = string(kind) + " " + who
 	}
-	return tx.merged(func(text string) bool {
-		s, err := parseRecordSubject(text)
-		return err == nil && s.Who() == who
-	}, prefix)
+	return tx.merged(prefix, func(s reputation.Subject) bool { return s.Who() == who })
 }
 
 // HistoryOfTarget yields the records of all subjects of a partner, a list or another
 // target, the oldest first; of one kind only unless that is empty.
 func (tx *Tx) HistoryOfTarget(target string, kind reputation.Kind) iter.Seq[incident.Record] {
-	return tx.merged(func(text string) bool {
-		s, err := parseRecordSubject(text)
-		return err == nil && s.Target == target && (kind == "" || s.Kind == kind)
-	}, "")
+	return tx.merged("", func(s reputation.Subject) bool { return s.Target == target && (kind == "" || s.Kind == kind) })
 }
 
 // merged yields the records of the subjects that are wanted among those whose
-// text begins with prefix.
-func (tx *Tx) merged(want func(text string) bool, prefix string) iter.Seq[incident.Record] {
+// name begins with prefix.
+func (tx *Tx) merged(prefix string, want func(reputation.Subject) bool) iter.Seq[incident.Record] {
 	return func(yield func(incident.Record) bool) {
 		var heads streams
 		defer func() { heads.stop() }()
-		for text, name := range tx.walk(bucketNames, []byte(prefix), nil) {
-			if want(string(text)) {
-				heads.add(tx.seqsOf(slices.Clone(name)))
+		for name, n := range tx.walk(bucketNamesBy, []byte(prefix), nil) {
+			s, err := parseSubjectName(string(name))
+			if err != nil {
+				tx.fail(damage("%s: %w", bucketNamesBy, err))
+				return
+			}
+			if want(s) {
+				heads.add(tx.seqsOf(slices.Clone(n)))
 			}
 		}
 		heap.Init(&heads)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -44,14 +45,7 @@ func (s session) entry() smtp.LedgerEntry {
 
 func sessionOf(e smtp.LedgerEntry) session {
 	return session{Provider: e.Provider, From: e.From, To: e.To, Partner: e.Partner, Why: e.Why,
-		Opened: e.Opened.UTC(), Closed: utc(e.Closed), Outcome: e.Outcome, SlowDown: e.SlowDown}
-}
-
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC()
+		Opened: utc(e.Opened), Closed: utc(e.Closed), Outcome: e.Outcome, SlowDown: e.SlowDown}
 }
 
 // ledgerKey is when the session opened, and a count that tells apart those of one instant.
@@ -175,7 +169,7 @@ func (db *DB) writeSessions(rows map[ledgerKey]session) error {
 		for k := range rows {
 			keys = append(keys, k)
 		}
-		slices.SortFunc(keys, func(a, b ledgerKey) int { return slices.Compare(a.bytes(), b.bytes()) })
+		slices.SortFunc(keys, func(a, b ledgerKey) int { return bytes.Compare(a.bytes(), b.bytes()) })
 		for _, k := range keys {
 			raw, err := json.Marshal(rows[k])
 			if err != nil {
@@ -200,7 +194,7 @@ func (tx *Tx) Sessions(from, to time.Time) iter.Seq[smtp.LedgerEntry] {
 		for k, raw := range tx.walk(bucketLedger, nil, first) {
 			var s session
 			if err := json.Unmarshal(raw, &s); err != nil {
-				tx.fail(damage("row %x of %s cannot be read: %w", k, bucketLedger, err))
+				tx.fail(damage("row %s of %s cannot be read: %w", showKey(bucketLedger, k), bucketLedger, err))
 				return
 			}
 			if !to.IsZero() && !s.Opened.Before(to) || !yield(s.entry()) {

@@ -80,13 +80,13 @@ func writeMeta(b *bolt.Tx, m meta) error {
 // initialise creates what is not there yet.
 func (db *DB) initialise(now time.Time, format int) error {
 	return db.Update(now, func(tx *Tx) error {
-		for _, name := range buckets {
-			if tx.bolt.Bucket([]byte(name)) != nil {
+		for _, l := range layouts {
+			if tx.bolt.Bucket([]byte(l.name)) != nil {
 				continue
 			}
 			tx.changes++
-			if _, err := tx.bolt.CreateBucket([]byte(name)); err != nil {
-				return fmt.Errorf("bucket %s: %w", name, err)
+			if _, err := tx.bolt.CreateBucket([]byte(l.name)); err != nil {
+				return fmt.Errorf("bucket %s: %w", l.name, err)
 			}
 		}
 		_, ok, err := readMeta(tx.bolt)

@@ -141,7 +141,7 @@ func (tx *Tx) queued(prefix []byte, want func(*Queued) bool) iter.Seq[Queued] {
 
 func decodeQueued(k, raw []byte) (q Queued, err error) {
 	if err := json.Unmarshal(raw, &q); err != nil {
-		return q, damage("row %q of %s cannot be read: %w", k, bucketOutbox, err)
+		return q, damage("row %s of %s cannot be read: %w", showKey(bucketOutbox, k), bucketOutbox, err)
 	}
 	return q, nil
 }

@@ -9,52 +9,6 @@ import (
 	"repwatch/reputation"
 )
 
-// Buckets. docs/store.md documents each; a test holds it to this table.
-const (
-	bucketMeta      = "meta"
-	bucketListings  = "listings"
-	bucketLists     = "lists"
-	bucketSubjects  = "subjects"
-	bucketWire      = "wire"
-	bucketFaults    = "faults"
-	bucketForecasts = "forecasts"
-	bucketBudgets   = "budgets"
-	bucketSettings  = "settings"
-	bucketNotifiers = "notifiers"
-
-	bucketIncidents     = "incidents"
-	bucketIncidentsOpen = "incidents.open"
-	bucketMessages      = "messages"
-	bucketTold          = "told"
-	bucketHandles       = "handles"
-	bucketOutbox        = "outbox"
-
-	bucketEpisodes     = "episodes"
-	bucketEpisodesOpen = "episodes.open"
-	bucketEpisodesOf   = "episodes.of"
-
-	bucketJournal   = "journal"
-	bucketJournalOf = "journal.of"
-	bucketNames     = "names"
-	bucketTexts     = "texts"
-	bucketTextsBy   = "texts.by"
-
-	bucketLedger = "ledger"
-)
-
-var buckets = []string{
-	bucketMeta,
-	bucketListings, bucketLists, bucketSubjects, bucketWire, bucketFaults,
-	bucketForecasts, bucketBudgets, bucketSettings, bucketNotifiers,
-	bucketIncidents, bucketIncidentsOpen, bucketMessages, bucketTold, bucketHandles, bucketOutbox,
-	bucketEpisodes, bucketEpisodesOpen, bucketEpisodesOf,
-	bucketJournal, bucketJournalOf, bucketNames, bucketTexts, bucketTextsBy,
-	bucketLedger,
-}
-
-// grows names the buckets whose keys only ever come at the end.
-var grows = map[string]bool{bucketJournal: true, bucketLedger: true, bucketEpisodes: true, bucketIncidents: true, bucketMessages: true, bucketTexts: true}
-
 // Listing is a subject that is listed now.
 type Listing struct {
 	reputation.Listing

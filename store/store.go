@@ -34,7 +34,9 @@ type DB struct {
 	path   string
 	bolt   *bolt.DB
 	ledger *ledger
-	broken brokenFlag
+
+	remembered remembered
+	broken     brokenFlag
 }
 
 // Path is the file's.
@@ -42,6 +44,7 @@ func (db *DB) Path() string { return db.path }
 
 // Tx is one transaction. It must not leave the function it was given to.
 type Tx struct {
+	db      *DB
 	bolt    *bolt.Tx
 	now     time.Time
 	buckets map[string]*bolt.Bucket
@@ -69,7 +72,7 @@ var errNothing = errors.New("nothing changed")
 // is no room for it: later Updates work again once there is.
 func (db *DB) Update(now time.Time, f func(*Tx) error) error {
 	err := db.update(func(b *bolt.Tx) error {
-		tx := &Tx{bolt: b, now: now.UTC(), buckets: map[string]*bolt.Bucket{}}
+		tx := &Tx{db: db, bolt: b, now: utc(now), buckets: map[string]*bolt.Bucket{}}
 		if err := f(tx); err != nil {
 			return err
 		}
@@ -88,7 +91,7 @@ func (db *DB) Update(now time.Time, f func(*Tx) error) error {
 // short: pages that it may still read cannot be used again meanwhile.
 func (db *DB) View(f func(*Tx) error) error {
 	return db.view(func(b *bolt.Tx) error {
-		tx := &Tx{bolt: b, buckets: map[string]*bolt.Bucket{}}
+		tx := &Tx{db: db, bolt: b, buckets: map[string]*bolt.Bucket{}}
 		if err := f(tx); err != nil {
 			return err
 		}

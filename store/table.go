@@ -16,6 +16,9 @@ type Table[K comparable, V any] struct {
 	keys codec[K]
 	// index, if set, follows every change of a row; nil is no row.
 	index func(k []byte, was, is *V) error
+	// encode and decode, if set, are used instead of encoding/json.
+	encodeRow func(K, V) ([]byte, error)
+	decodeRow func(K, []byte) (V, error)
 }
 
 func table[K comparable, V any](tx *Tx, name string, keys codec[K]) Table[K, V] {
@@ -41,10 +44,24 @@ func (t Table[K, V]) get(key []byte) (v V, ok bool, err error) {
 }
 
 func (t Table[K, V]) decode(key, raw []byte) (v V, err error) {
+	if t.decodeRow != nil {
+		k, err := t.keys.decode(key)
+		if err != nil {
+			return v, damage("%s: %w", t.name, err)
+		}
+		return t.decodeRow(k, raw)
+	}
 	if err := json.Unmarshal(raw, &v); err != nil {
-		return v, damage("row %q of %s cannot be read: %w", key, t.name, err)
+		return v, damage("row %s of %s cannot be read: %w", showKey(t.name, key), t.name, err)
 	}
 	return v, nil
+}
+
+func (t Table[K, V]) encode(k K, v V) ([]byte, error) {
+	if t.encodeRow != nil {
+		return t.encodeRow(k, v)
+	}
+	return json.Marshal(v)
 }
 
 // Put writes a row. A row that is the same already is not written again.
@@ -53,7 +70,7 @@ func (t Table[K, V]) Put(k K, v V) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	raw, err := json.Marshal(v)
+	raw, err := t.encode(k, v)
 	if err != nil {
 		return fmt.Errorf("%s: %q: %w", t.name, key, err)
 	}
@@ -205,7 +222,7 @@ func (tx *Tx) bucket(name string) *bolt.Bucket {
 		return b
 	}
 	b := tx.bolt.Bucket([]byte(name))
-	if b != nil && grows[name] {
+	if b != nil && growing[name] {
 		b.FillPercent = 0.95 // keys only ever come at the end: no page is split in halves
 	}
 	tx.buckets[name] = b
