@@ -175,15 +175,15 @@ func analyze(t *testing.T) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "systemd-analyze")
 	if cmd.Err != nil {
 		cmd = exec.CommandContext(t.Context(), filepath.Join(root, "usr/bin/systemd-analyze"))
-		libs, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*"))
-		if err != nil {
-			t.Fatal(err)
+		var libs []string
+		for _, below := range []string{"lib/*-linux-gnu*", "usr/lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/systemd"} {
+			found, err := filepath.Glob(filepath.Join(root, below))
+			if err != nil {
+				t.Fatal(err)
+			}
+			libs = append(libs, found...)
 		}
-		more, err := filepath.Glob(filepath.Join(root, "usr/lib/*-linux-gnu*/systemd"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(append(libs, more...), ":"))
+		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+strings.Join(libs, ":"))
 	}
 	if _, err := os.Stat(cmd.Path); err != nil {
 		if ci := os.Getenv("CI"); ci != "" && ci != "0" && ci != "false" {

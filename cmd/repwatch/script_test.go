@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
-		Setup:               setup,
+		Setup:               world,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "code": code, "secret": secret, "plain": plain, "scrub": scrub},
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
@@ -49,8 +49,8 @@ const (
 	password = "hunter2-pass+w" // of the submission server
 )
 
-// setup starts a world for one script.
-func setup(env *testscript.Env) error {
+// world starts the world of one script.
+func world(env *testscript.Env) error {
 	ca, err := lab.NewCA()
 	if err != nil {
 		return err
@@ -129,6 +129,7 @@ mx1.example.com.            300 IN A  203.0.113.7
 pool-8.isp.example.         300 IN A  203.0.113.8
 smtp.example.com.           300 IN A  127.0.8.87
 null.example.               300 IN MX 0 .
+example.com.                300 IN TXT "v=spf1 ip4:203.0.113.200 ip4:203.0.113.208/29 ?ip4:203.0.113.9 include:spf.provider.example -all"
 `
 
 // lists fills the world's blocklists; testdata/script/lists.yaml describes them to repwatch.
