@@ -141,3 +141,33 @@ func (r ProbeResult) trouble() string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// NagiosStatus is critical for an open incident of impact critical or high, a
+// warning for any other, unknown when less than half could be told of late.
+func NagiosStatus(s Status) Nagios {
+	code := s.Exit()
+	if s.Incidents.Open > 0 && s.Incidents.Impact >= reputation.High {
+		code = 2
+	}
+	words := []string{s.Words}
+	if s.Incidents.Open > 1 {
+		words = words[:0]
+		for _, i := range s.Incidents.Rows {
+			words = append(words, "#"+i.ID+" "+i.Words)
+		}
+		if len(words) > 5 {
+			words = append(words[:5:5], fmt.Sprintf("and %d more", len(s.Incidents.Rows)-5))
+		}
+	}
+	lost, pending := 0, 0
+	for _, p := range s.Partners {
+		lost += p.Lost
+	}
+	for _, n := range s.Notifiers {
+		pending += n.Pending
+	}
+	return nagios("REPWATCH", code, strings.Join(words, "; "), []string{
+		fmt.Sprintf("incidents=%d;;;0", s.Incidents.Open), fmt.Sprintf("lost=%d;;;0", lost),
+		fmt.Sprintf("lists=%d;;;0;%d", s.Coverage.ListsTold, s.Coverage.Lists), fmt.Sprintf("partners=%d;;;0;%d", s.Coverage.PartnersTold, s.Coverage.Partners),
+		fmt.Sprintf("pending=%d;;;0", pending)})
+}
