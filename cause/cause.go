@@ -4,13 +4,11 @@ package cause
 
 import (
 	"fmt"
-	"net/netip"
 	"time"
 
 	"repwatch/config"
 	"repwatch/correlate"
 	"repwatch/incident"
-	"repwatch/reputation"
 	"repwatch/store"
 )
 
@@ -34,7 +32,7 @@ func Options(tx *store.Tx, cfg *config.Loaded) correlate.Options {
 			o.Provider[subject.Target] = w.Provider
 		}
 	}
-	for _, r := range tx.Journal(time.Time{}, time.Time{}) {
+	for r := range tx.Journal(time.Time{}, time.Time{}) {
 		o.Since = r.At
 		break
 	}
@@ -65,6 +63,3 @@ func Observe(c *correlate.Correlator, r incident.Record) error {
 	}
 	return nil
 }
-
-// IsSending reports that the subject is about a sending IP, which the correlator follows.
-func IsSending(s reputation.Subject) bool { return s.IP != netip.Addr{} }

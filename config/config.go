@@ -164,6 +164,7 @@ type Notify struct {
 	DigestOver int       `yaml:"digest_over" doc:"More addresses than this hit within 10 minutes become one digest." default:"5"`
 	Reopen     Duration  `yaml:"reopen" doc:"An incident that comes back within this time is the same one." default:"30m"`
 	Remind     Duration  `yaml:"remind" doc:"Say again that an incident is open; 0: never." default:"24h"`
+	Heartbeat  Secret    `yaml:"heartbeat" doc:"Address that is called every five minutes while looking works: a dead man's switch elsewhere tells you when it stays silent. It may hold a token, so it is treated as a secret."`
 	Quiet      Quiet     `yaml:"quiet" doc:"HH:MM-HH:MM without interruptions below critical, in schedule.timezone."`
 	Log        *LogOut   `yaml:"log" doc:"Write each message to the log."`
 	Slack      *Slack    `yaml:"slack" doc:"Slack, by bot token or incoming webhook."`

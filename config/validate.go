@@ -170,6 +170,7 @@ func (v *validator) partnerHint(name string) string {
 
 func (v *validator) notifiers() {
 	n := &v.Notify
+	v.webAddress(n.Heartbeat, "notify", "heartbeat")
 	if s := n.Slack; s != nil {
 		switch {
 		case s.Token.Set() == s.WebhookURL.Set():

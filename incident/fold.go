@@ -48,6 +48,8 @@ type Output struct {
 	Incidents []Incident // changed or new, by id
 	Episodes  []Episode  // those that joined or changed their incident, by id
 	Alerts    []Alert
+	// Messages are those of the incidents, as they are now.
+	Messages map[string]Message
 	// Withdrawn are incidents whose unsent alerts are to be dropped: they turned out to be part of another.
 	Withdrawn []string
 }
@@ -176,12 +178,13 @@ func (f *folding) join(t *touched, e *Episode) {
 }
 
 func (f *folding) out() Output {
-	var o Output
+	o := Output{Messages: map[string]Message{}}
 	for _, id := range slices.SortedFunc(maps.Keys(f.inc), compareID) {
 		t := f.inc[id]
 		if t.isNew || t.changed() {
 			t.Updated = f.now
 			o.Incidents = append(o.Incidents, t.Incident)
+			o.Messages[id] = f.message(t)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.eps)) {

@@ -119,7 +119,7 @@ func (f *folding) headline(t *touched) string {
 	head := fmt.Sprintf("%s %s %s", enumerate(partners, 3), what, enumerate(ips, 3))
 	switch t.Verdict {
 	case correlate.ByListing, correlate.ByLists:
-		return fmt.Sprintf("%s, %sbecause %s on %s", head, hedge(t.Word), isAre(ips), enumerate(namesOf(listings, t.listsOf(f)), 3))
+		return fmt.Sprintf("%s, %sbecause %s %s on %s", head, hedge(t.Word), itThey(ips), isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	case correlate.ByAbuse:
 		return head + ", " + hedge(t.Word) + "because of the abuse that got it listed, not of any one list"
 	case correlate.Private:
@@ -128,7 +128,7 @@ func (f *folding) headline(t *touched) string {
 		return head + ": nothing we know explains it"
 	}
 	if len(listings) > 0 {
-		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAreWord(ips), enumerate(namesOf(listings, t.listsOf(f)), 3))
+		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	}
 	return head + ": why is not clear yet"
 }
@@ -168,18 +168,25 @@ func (f *folding) faultTitle(t *touched, e *Episode) string {
 	return e.Fault.What
 }
 
-func isAre(ips []string) string {
-	if len(ips) == 1 {
-		return "it is"
-	}
-	return "they are"
-}
-
-func isAreWord(ips []string) string {
-	if len(ips) == 1 {
+// isAre is "is", or "was" where every listing is over.
+func isAre(ips []string, listings []*Episode) string {
+	over := len(listings) > 0 && !slices.ContainsFunc(listings, (*Episode).Open)
+	switch {
+	case over && len(ips) == 1:
+		return "was"
+	case over:
+		return "were"
+	case len(ips) == 1:
 		return "is"
 	}
 	return "are"
+}
+
+func itThey(ips []string) string {
+	if len(ips) == 1 {
+		return "it"
+	}
+	return "they"
 }
 
 func counted(n int, what string) string {

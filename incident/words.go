@@ -19,12 +19,10 @@ import (
 
 // verbs say what a partner does, before the address.
 var verbs = map[smtp.LossKind]string{
-	smtp.LossStartTLS:   "withdrew STARTTLS from",
-	smtp.LossCapability: "withdrew %s from",
-	smtp.LossMasked:     "shows masked capabilities to",
-	smtp.LossRejected:   "rejects",
-	smtp.LossBroken:     "offers STARTTLS but breaks the handshake with",
-	smtp.LossDeferred:   "defers mail from",
+	smtp.LossMasked:   "shows masked capabilities to",
+	smtp.LossRejected: "rejects",
+	smtp.LossBroken:   "offers STARTTLS but breaks the handshake with",
+	smtp.LossDeferred: "defers mail from",
 }
 
 // verb is what the partner does to the address in this loss. Of what was gone
@@ -38,18 +36,26 @@ func verb(e *Episode) string {
 			return "does not offer " + strings.Join(e.Wire.Went, ", ") + " to"
 		}
 	}
-	v := verbs[e.Wire.Loss]
-	if v == "" {
-		v = "treats badly"
+	switch e.Wire.Loss {
+	case smtp.LossStartTLS, smtp.LossCapability:
+		return "withdrew " + wentWords(e.Wire) + " from"
 	}
-	if strings.Contains(v, "%s") {
-		went := strings.Join(e.Wire.Went, ", ")
-		if went == "" {
-			went = "a capability"
-		}
-		v = fmt.Sprintf(v, went)
+	if v := verbs[e.Wire.Loss]; v != "" {
+		return v
 	}
-	return v
+	return "treats badly"
+}
+
+// wentWords are the capabilities that went, STARTTLS first: the one that stops mail.
+func wentWords(w *Wire) string {
+	went := slices.Clone(w.Went)
+	if w.Loss == smtp.LossStartTLS {
+		went = append([]string{"STARTTLS"}, slices.DeleteFunc(went, func(s string) bool { return s == "STARTTLS" })...)
+	}
+	if len(went) == 0 {
+		return "a capability"
+	}
+	return enumerate(went, 4)
 }
 
 // lossNoun is what was lost.

@@ -42,6 +42,15 @@ func (s Subject) Who() string {
 	return s.Domain
 }
 
+// SetWho sets the watched IP or domain from its text.
+func (s *Subject) SetWho(text string) {
+	if ip, err := netip.ParseAddr(text); err == nil {
+		s.IP, s.Domain = ip.Unmap(), ""
+		return
+	}
+	s.IP, s.Domain = netip.Addr{}, text
+}
+
 // String is IP@LIST for a listing, IP>PARTNER for the wire and the control, WHO/TARGET
 // for our own side and health, the bare IP or domain otherwise.
 func (s Subject) String() string {

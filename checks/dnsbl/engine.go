@@ -134,3 +134,10 @@ func Backoff(n int) time.Duration {
 	}
 	return min(d, 30*time.Minute)
 }
+
+// Spent is how many questions a list was asked on a day (UTC, counted from the
+// epoch), to be kept over a restart. It is counted only for lists with a daily budget.
+func (e *Engine) Spent(l *List) (day int64, questions int) { return e.of(l).gate.state() }
+
+// Spend counts questions that were asked before a restart.
+func (e *Engine) Spend(l *List, day int64, questions int) { e.of(l).gate.resume(day, questions) }

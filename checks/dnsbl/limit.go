@@ -130,3 +130,17 @@ func (l *List) Interval(n int, want time.Duration) time.Duration {
 	}
 	return need.Round(time.Second)
 }
+
+func (g *gate) state() (day int64, spent int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.day, g.spent
+}
+
+func (g *gate) resume(day int64, spent int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if day >= g.day {
+		g.day, g.spent = day, max(spent, g.spent)
+	}
+}

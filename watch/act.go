@@ -1,0 +1,153 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"repwatch/checks"
+	"repwatch/config"
+	"repwatch/incident"
+	"repwatch/reputation"
+)
+
+// Act carries out a person's word on an incident. What they ruled out is evidence
+// that stays: the losses are judged again at once.
+// It returns the incident that the action came to.
+func (d *Daemon) Act(_ context.Context, a incident.Action) (string, error) {
+	a.Incident = strings.TrimPrefix(a.Incident, "#")
+	id, err := d.fold.act(a, time.Now().UTC())
+	if err == nil {
+		d.wake()
+	}
+	return id, err
+}
+
+// refused is an action that makes no sense; nothing was changed.
+type refused struct{ error }
+
+func (f *folder) act(a incident.Action, now time.Time) (string, error) {
+	var refusal error
+	_, err := f.update(now, func(x *fold) error {
+		w, err := x.world()
+		if err != nil {
+			return err
+		}
+		for i := w.Incidents[a.Incident]; i != nil && i.Merged != ""; i = w.Incidents[a.Incident] {
+			a.Incident = i.Merged // people answer the message they were sent
+		}
+		out, err := incident.Act(w, a, x.now, x.policy)
+		if err != nil {
+			refusal = err
+			return refused{err}
+		}
+		if err := x.apply(out); err != nil {
+			return err
+		}
+		if a.Verb == incident.RuleOut {
+			return x.ruleOut(*w.Incidents[a.Incident], a.By, a.Reason)
+		}
+		_, err = x.append(incident.Record{What: incident.Acted, Subject: reputation.Subject{Kind: reputation.KindHealth, Domain: "incident", Target: a.Incident},
+			Incident: a.Incident, Who: a.By, Words: strings.TrimSpace(string(a.Verb) + " " + a.Reason)})
+		return err
+	})
+	if refusal != nil {
+		return "", refusal
+	}
+	return a.Incident, err
+}
+
+// Recheck has a subject looked at now: an IP or domain (all its lists and
+// partners), a partner, a list, or one pair. It returns what will be looked at, in words.
+func (d *Daemon) Recheck(_ context.Context, subject string) ([]string, error) {
+	d.mu.Lock()
+	cfg := d.gen.cfg
+	d.mu.Unlock()
+	asks, words, err := recheck(cfg, subject, time.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	d.queue.add(asks...)
+	return words, nil
+}
+
+const whyAsked = "asked for"
+
+func recheck(cfg *config.Loaded, text string, now time.Time) (asks []checks.Ask, words []string, err error) {
+	lists := func(who []string, ids []string, what string) {
+		asks = append(asks, checks.Ask{Check: "lists", Why: whyAsked, At: now, Who: who, Lists: ids})
+		words = append(words, what)
+	}
+	partner := func(name string, from []string, what string) {
+		asks = append(asks, checks.Ask{Check: "partners", Why: whyAsked, At: now, Partner: name, From: from})
+		words = append(words, what)
+	}
+	text = strings.TrimSpace(text)
+	if strings.ContainsAny(text, "@>") {
+		s, err := reputation.ParsePair(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := watchedPair(cfg, s); err != nil {
+			return nil, nil, err
+		}
+		if s.Kind == reputation.KindListing {
+			lists([]string{s.Who()}, []string{s.Target}, fmt.Sprintf("%s at %s", s.Who(), s.Target))
+		} else {
+			partner(s.Target, []string{s.Who()}, fmt.Sprintf("what %s offers %s", s.Target, s.Who()))
+		}
+		return asks, words, nil
+	}
+	name := strings.TrimSuffix(strings.ToLower(text), ".")
+	if p, ok := cfg.PartnerNamed(name); ok && !p.Own {
+		partner(p.Name(), nil, "what "+p.Name()+" offers, from this round's addresses and the control")
+	}
+	if slices.ContainsFunc(cfg.Lists, listIs(name)) {
+		lists(nil, []string{name}, "everything watched, at "+name)
+	}
+	if watches(cfg, name) {
+		lists([]string{canonical(name)}, nil, fmt.Sprintf("%s, at its lists", canonical(name)))
+		if ip, err := netip.ParseAddr(name); err == nil {
+			for _, p := range cfg.Partners {
+				if from := p.Sources(); len(from) == 0 || slices.Contains(from, ip.Unmap()) {
+					partner(p.Name(), []string{ip.Unmap().String()}, fmt.Sprintf("what %s offers %s", p.Name(), ip.Unmap()))
+				}
+			}
+		}
+	}
+	if len(asks) == 0 {
+		return nil, nil, fmt.Errorf("%q is not watched\n  hint: name a sending IP, domain, partner or list of the configuration, or a pair: IP@LIST, IP>PARTNER", text)
+	}
+	return asks, words, nil
+}
+
+func canonical(name string) string {
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.Unmap().String()
+	}
+	return name
+}
+
+func watches(cfg *config.Loaded, name string) bool {
+	name = canonical(name)
+	return slices.ContainsFunc(cfg.Addresses, func(a config.Address) bool { return a.IP.String() == name }) || slices.Contains(cfg.Domains, name)
+}
+
+func watchedPair(cfg *config.Loaded, s reputation.Subject) error {
+	if !watches(cfg, s.Who()) {
+		return fmt.Errorf("%s is not watched\n  hint: it is neither among sending_ips nor among domains", s.Who())
+	}
+	if s.Kind == reputation.KindListing {
+		if !slices.ContainsFunc(cfg.Lists, listIs(s.Target)) {
+			return fmt.Errorf("list %s is not in use\n  hint: repwatch lists shows those that are", s.Target)
+		}
+		return nil
+	}
+	if p, ok := cfg.PartnerNamed(s.Target); !ok || p.Own {
+		return fmt.Errorf("%s is no partner", s.Target)
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+// Package watch is the daemon: it schedules looks, folds what they bring, and has
+// people told.
+//
+// Data flows one way. The scheduler takes asks from a queue and has checks look; a
+// check returns batches; the folder turns each into one store transaction (state,
+// transition, episode, incident, alert) and returns the looks it would like to see;
+// the notifiers deliver from the outbox. Nothing else passes between them.
+package watch
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"repwatch/api"
+	"repwatch/checks"
+	"repwatch/config"
+	"repwatch/notify"
+	"repwatch/store"
+)
+
+// Options of a daemon.
+type Options struct {
+	DB      *store.DB // open for writing; closed by its owner, after Run has returned
+	Config  *config.Loaded
+	Log     *slog.Logger
+	Version string
+	// Roots judge partners' certificates; nil: the system's.
+	Roots *x509.CertPool
+	// Resolvers are asked where the configuration names none.
+	Resolvers func() ([]netip.AddrPort, error)
+	// Load reads the configuration anew, for SIGHUP.
+	Load func() (*config.Loaded, error)
+	// Extra are notifiers beside the configured ones (the demo's).
+	Extra []notify.Notifier
+}
+
+// Daemon watches. Its methods are safe for concurrent use; Run may be called once.
+type Daemon struct {
+	opt   Options
+	log   *slog.Logger
+	fold  *folder
+	queue *queue
+	seen  *checks.Memory
+
+	mu      sync.Mutex
+	gen     *generation
+	state   api.Runtime // but for what is asked for at the moment
+	sending sync.WaitGroup
+	looking sync.WaitGroup
+	ready   func()
+
+	reloading sync.Mutex
+
+	beat        atomic.Int64 // unix nanoseconds: when the loop that folds by time last went round
+	lastSuccess atomic.Int64 // unix seconds: when a look last told something for sure
+	full        atomic.Bool  // the store takes nothing at the moment
+}
+
+// New prepares a daemon. Nothing is looked at, sent or changed before Run.
+func New(o Options) (*Daemon, error) {
+	if o.DB == nil || o.Config == nil || o.Log == nil {
+		return nil, errors.New("watch: a daemon needs a store, a configuration and a log")
+	}
+	d := &Daemon{opt: o, log: o.Log, queue: newQueue(), seen: checks.NewMemory(), ready: func() {}}
+	d.fold = &folder{db: o.DB, log: o.Log, judged: map[uint64]spoken{}, recent: map[string]time.Time{}, asked: map[string]time.Time{}, providers: map[string]string{}}
+	d.state = api.Runtime{Version: o.Version}
+	return d, nil
+}
+
+// OnReady sets what is called once everything that is watched has been asked for. Before Run.
+func (d *Daemon) OnReady(f func()) { d.ready = f }
+
+// drain is how long looks under way may take to end when the daemon stops.
+const drain = 10 * time.Second
+
+// Run watches until ctx ends. Then looks under way are given up, what they did not
+// bring is unknown and told to nobody; a message being sent may be finished; the store is left to its owner.
+func (d *Daemon) Run(ctx context.Context) error {
+	now := time.Now().UTC()
+	d.mu.Lock()
+	d.state.Started, d.state.Reloaded = now, now
+	d.mu.Unlock()
+	d.lastSuccess.Store(now.Unix())
+	if err := d.fold.begin(now, d.opt.Config); err != nil {
+		return err
+	}
+	if err := d.install(ctx, d.opt.Config, true); err != nil {
+		return err
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() { d.work(ctx) })
+	loops.Go(func() { d.ticks(ctx) })
+	d.ready()
+	<-ctx.Done()
+	d.log.Info("stopping: looks under way are given up")
+	loops.Wait()
+	d.mu.Lock()
+	gen := d.gen
+	d.mu.Unlock()
+	gen.stop()
+	d.waitLooks()
+	d.sending.Wait()
+	gen.close()
+	return nil
+}
+
+// waitLooks waits for looks to notice that they are given up.
+func (d *Daemon) waitLooks() {
+	done := make(chan struct{})
+	go func() { d.looking.Wait(); close(done) }()
+	timer := time.NewTimer(drain)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		d.log.Warn("some looks did not end in time; what they would have told is unknown")
+	}
+}
+
+// work takes looks from the queue as they fall due.
+func (d *Daemon) work(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		a, ok, wait := d.queue.take(time.Now())
+		if ok {
+			d.look(a)
+			continue
+		}
+		if wait < 0 || wait > time.Minute {
+			wait = time.Minute
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-d.queue.changed:
+		}
+	}
+}
+
+// look has one look taken, in the background, and folds what it brings.
+func (d *Daemon) look(a checks.Ask) {
+	d.mu.Lock()
+	gen := d.gen
+	d.mu.Unlock()
+	check := gen.checks[a.Check]
+	if check == nil || !d.fold.worth(a) {
+		d.queue.done(a, time.Now(), false)
+		return
+	}
+	d.looking.Go(func() {
+		if !gen.enter() {
+			d.queue.done(a, time.Now(), false)
+			return
+		}
+		defer gen.leave()
+		batches := check.Look(gen.ctx, a)
+		if gen.ctx.Err() == nil {
+			for _, b := range batches {
+				d.take(b)
+			}
+		}
+		d.queue.done(a, time.Now(), gen.ctx.Err() == nil)
+	})
+}
+
+// take folds a batch and asks for the looks that it calls for.
+func (d *Daemon) take(b checks.Batch) {
+	for _, s := range b.Skipped {
+		d.log.Info("not looked", "check", b.Check, "why", s)
+	}
+	now := time.Now().UTC()
+	wants, err := d.fold.Fold(b, now)
+	d.stored(err)
+	if err != nil {
+		return
+	}
+	if tells(b) {
+		d.lastSuccess.Store(now.Unix())
+	}
+	d.queue.add(wants...)
+	d.wake()
+}
+
+// tells reports that a batch told something for sure about the outside world.
+func tells(b checks.Batch) bool {
+	for _, l := range b.Lists {
+		if !l.AllUnknown {
+			return true
+		}
+	}
+	for _, w := range b.Wire {
+		for _, look := range w.Looks {
+			if look.Outcome.Verdict() != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *Daemon) wake() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gen != nil {
+		d.gen.dispatcher.Wake()
+	}
+}
+
+// stored keeps account of whether the store takes what it is given.
+func (d *Daemon) stored(err error) {
+	switch {
+	case err == nil:
+		if d.full.Swap(false) {
+			d.log.Info("the store takes changes again")
+		}
+	case errors.Is(err, store.ErrFull):
+		d.log.Error("the disk is full: nothing is written, nothing acknowledged is lost", "err", err, "hint", "make room; watching goes on by itself")
+		if !d.full.Swap(true) {
+			go d.shoutFull()
+		}
+	default:
+		d.log.Error("what was seen could not be stored", "err", err)
+	}
+}

@@ -1,0 +1,288 @@
+package watch
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"time"
+
+	"repwatch/checks"
+	"repwatch/checks/smtp"
+	"repwatch/config"
+	"repwatch/incident"
+	"repwatch/reputation"
+	"repwatch/store"
+)
+
+// begin reads what is remembered, before anything is looked at.
+func (f *folder) begin(now time.Time, cfg *config.Loaded) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cfg, f.policy = cfg, policyOf(cfg)
+	return f.db.View(func(tx *store.Tx) error {
+		for _, i := range tx.Incidents().All() {
+			if i.Status == incident.Resolved && now.Sub(i.Updated) <= revisable {
+				f.recent[i.ID] = i.Updated
+			}
+		}
+		f.policy.Proven = proven(tx)
+		for s, w := range tx.Wire().All() {
+			f.provider(s, w)
+		}
+		return tx.Err()
+	})
+}
+
+func (f *folder) provider(s reputation.Subject, w store.Wire) {
+	if w.Provider != "" {
+		f.providers[s.Target] = w.Provider
+	}
+}
+
+// adopt puts a configuration in force: what is new is watched from now on, what is
+// no longer watched is closed as that (rule of truth 11), notifiers that are new
+// hear of what is open, and what waits for those that are gone is dropped.
+func (f *folder) adopt(now time.Time, cfg *config.Loaded, notifiers []string) error {
+	f.mu.Lock()
+	f.cfg, f.cause = cfg, nil
+	was := f.policy.Proven
+	f.policy = policyOf(cfg)
+	f.policy.Proven = was
+	f.policy.Provider = func(partner string) string { return f.providers[partner] }
+	f.notifiers = notifiers
+	f.mu.Unlock()
+	_, err := f.update(now, func(x *fold) error {
+		for _, step := range []func() error{x.watchSubjects, x.closeListings, x.closeWires, x.closeFaults, x.notifierRows} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return f.introduce(now)
+}
+
+// watchSubjects notes since when each address and domain is watched: before that
+// nothing is known of it.
+func (x *fold) watchSubjects() error {
+	want := map[string]bool{}
+	for _, p := range x.cfg.Points() {
+		who := p.Domain
+		if p.IP.IsValid() {
+			who = p.IP.String()
+		}
+		want[who] = true
+		if _, ok, err := x.tx.Subjects().Get(who); err != nil {
+			return err
+		} else if !ok {
+			if err := x.tx.Subjects().Put(who, store.Watched{Since: x.now}); err != nil {
+				return err
+			}
+		}
+	}
+	for who := range x.tx.Subjects().All() {
+		if !want[who] {
+			if err := x.tx.Subjects().Delete(who); err != nil {
+				return err
+			}
+		}
+	}
+	return x.tx.Err()
+}
+
+func (x *fold) closeListings() error {
+	used := map[string]bool{}
+	for _, l := range x.cfg.Lists {
+		used[l.ID] = true
+	}
+	for s, row := range x.tx.Listings().All() {
+		_, watched, err := x.tx.Subjects().Get(s.Who())
+		if err != nil {
+			return err
+		}
+		if watched && used[s.Target] {
+			continue
+		}
+		listing := row.Listing
+		if err := x.shut(row.Episode, incident.Record{What: incident.Unwatched, Subject: s, Bracket: reputation.Bracket{By: x.now}, Listing: &listing}); err != nil {
+			return err
+		}
+		if err := x.tx.Listings().Delete(s); err != nil {
+			return err
+		}
+	}
+	for id := range x.tx.Lists().All() {
+		if !used[id] {
+			if err := x.tx.Lists().Delete(id); err != nil {
+				return err
+			}
+		}
+	}
+	return x.tx.Err()
+}
+
+// stillProbed: the pair of a vantage and a partner is configured.
+func (x *fold) stillProbed(s reputation.Subject) bool {
+	p, ok := x.cfg.PartnerNamed(s.Target)
+	if !ok || p.Own {
+		return false
+	}
+	if s.Kind == reputation.KindControl {
+		return slices.ContainsFunc(x.cfg.Control, func(c config.Control) bool { return c.Name == s.Domain })
+	}
+	if from := p.Sources(); len(from) > 0 {
+		return slices.Contains(from, s.IP)
+	}
+	return slices.ContainsFunc(x.cfg.Addresses, func(a config.Address) bool { return a.IP == s.IP && a.State != config.Standby })
+}
+
+func (x *fold) closeWires() error {
+	for s, row := range x.tx.Wire().All() {
+		if x.stillProbed(s) {
+			continue
+		}
+		if _, t := row.State.Close(x.now); t != nil && t.Loss != "" && row.Episode != 0 {
+			r := incident.Record{What: incident.Unwatched, Subject: s, Bracket: reputation.Bracket{After: t.After, By: t.By}, Wire: &incident.Wire{Loss: t.Loss, Why: t.Why}}
+			if err := x.shut(row.Episode, r); err != nil {
+				return err
+			}
+		}
+		if err := x.tx.Wire().Delete(s); err != nil {
+			return err
+		}
+	}
+	return x.tx.Err()
+}
+
+func (x *fold) closeFaults() error {
+	for s, row := range x.tx.Faults().All() {
+		if x.stillOurs(s) {
+			continue
+		}
+		if row.Episode != 0 {
+			fault := row.Fault
+			if err := x.shut(row.Episode, incident.Record{What: incident.Unwatched, Subject: s, Bracket: reputation.Bracket{By: x.now}, Fault: &fault}); err != nil {
+				return err
+			}
+		}
+		if err := x.tx.Faults().Delete(s); err != nil {
+			return err
+		}
+	}
+	return x.tx.Err()
+}
+
+// stillOurs: the part of our own side, or of our seeing, is configured.
+func (x *fold) stillOurs(s reputation.Subject) bool {
+	sends := func(text string) bool {
+		ip, err := netip.ParseAddr(text)
+		return err == nil && slices.ContainsFunc(x.cfg.Addresses, func(a config.Address) bool { return a.IP == ip })
+	}
+	switch {
+	case s.Kind == reputation.KindOwn && s.IP.IsValid():
+		return sends(s.Who())
+	case s.Kind == reputation.KindOwn:
+		return slices.Contains(x.cfg.OwnMX, s.Domain)
+	case s.Domain == "port25", s.Domain == "address":
+		return sends(s.Target)
+	case s.Domain == "control":
+		return slices.ContainsFunc(x.cfg.Control, func(c config.Control) bool { return c.Name == s.Target })
+	case s.Domain == "notifier":
+		return slices.Contains(x.notifiers, s.Target)
+	}
+	return true
+}
+
+const knownNotifiers = "notifiers"
+
+// notifierRows drops what waits for notifiers that are no longer configured.
+func (x *fold) notifierRows() error {
+	known, err := x.knownNotifiers()
+	if err != nil {
+		return err
+	}
+	for _, name := range known {
+		if slices.Contains(x.notifiers, name) {
+			continue
+		}
+		n := 0
+		for _, q := range slices.Collect(x.tx.Pending(name)) {
+			n++
+			if err := x.tx.DropPending(name, q.Seq); err != nil {
+				return err
+			}
+		}
+		if n > 0 {
+			x.log.Warn("a notifier is no longer configured; what waited for it is dropped", "notifier", name, "alerts", n)
+		}
+	}
+	return nil
+}
+
+func (x *fold) knownNotifiers() (names []string, err error) {
+	raw, ok, err := x.tx.Settings().Get(knownNotifiers)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return names, json.Unmarshal(raw, &names)
+}
+
+// introduce tells notifiers that are new what is open and was told to the others.
+func (f *folder) introduce(now time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.db.Update(now, func(tx *store.Tx) error {
+		x := &fold{folder: f, tx: tx, now: tx.Now()}
+		known, err := x.knownNotifiers()
+		if err != nil {
+			return err
+		}
+		fresh := slices.DeleteFunc(slices.Clone(f.notifiers), func(n string) bool { return slices.Contains(known, n) })
+		raw, err := json.Marshal(f.notifiers)
+		if err != nil {
+			return err
+		}
+		if err := tx.Settings().Put(knownNotifiers, raw); err != nil || len(fresh) == 0 {
+			return err
+		}
+		for i := range tx.OpenIncidents() {
+			if !i.Told {
+				continue
+			}
+			m, ok, err := tx.Messages().Get(i.ID)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+			if _, err := tx.Enqueue(incident.Alert{Incident: i.ID, Kind: incident.AlertOpened, At: now, Due: now, Key: string(incident.AlertOpened), Message: m}, fresh); err != nil {
+				return err
+			}
+		}
+		return tx.Err()
+	})
+}
+
+// worth reports whether a repeated look still makes sense: a watch for a reaction
+// ends with it, one for a recovery too.
+func (f *folder) worth(a checks.Ask) bool {
+	if a.Every == 0 || a.Partner == "" || len(a.From) != 1 {
+		return true
+	}
+	s := reputation.Subject{Kind: reputation.KindWire, Target: a.Partner}
+	s.SetWho(a.From[0])
+	lost := false
+	err := f.db.View(func(tx *store.Tx) error {
+		row, _, err := tx.Wire().Get(s)
+		lost = row.Standing == smtp.StandingLost
+		return err
+	})
+	return err != nil || lost == (a.Why == whyDelisting)
+}
+
+// whyDelisting marks looks that wait for what was lost to come back.
+const whyDelisting = "delisting"
