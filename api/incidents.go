@@ -160,7 +160,7 @@ func (f IncidentFilter) page(all []incident.Incident, doc *Incidents) ([]inciden
 	if f.Cursor != "" {
 		at := slices.IndexFunc(all, func(i incident.Incident) bool { return i.ID == f.Cursor })
 		if at < 0 {
-			return nil, fmt.Errorf("the cursor %q is no incident of this list any more\n  hint: ask for the first page again", f.Cursor)
+			return nil, fmt.Errorf("%w: #%s is not in it any more\n  hint: ask for the first page again", ErrCursor, f.Cursor)
 		}
 		all = all[at+1:]
 	}

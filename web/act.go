@@ -1,0 +1,110 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"repwatch/api"
+	"repwatch/config"
+	"repwatch/incident"
+)
+
+// maxBody bounds what people send: a reason is a sentence.
+const maxBody = 64 << 10
+
+// Word is the body of an action.
+type Word struct {
+	By     string          `json:"by,omitempty"` // empty: the user at the other end of the socket
+	Reason string          `json:"reason,omitempty"`
+	For    config.Duration `json:"for,omitempty"`    // snooze
+	ToEnd  bool            `json:"to_end,omitempty"` // snooze until it is over
+}
+
+func notAllowed() error {
+	return failed(http.StatusForbidden, errors.New("this door is for reading only\n  hint: act through the socket (repwatch ack ID), or set web.token"))
+}
+
+// acting answers POST of those who may act.
+func (h *handler) acting(act func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.MayAct(r) {
+			refuse(w, notAllowed())
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		doc, err := act(r)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		body, err := encode(doc)
+		if err != nil {
+			refuse(w, err)
+			return
+		}
+		send(w, http.StatusOK, body)
+	})
+}
+
+// read takes a JSON body; an empty one is the zero value, an unknown key a mistake.
+func read(r *http.Request, into any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return failed(http.StatusBadRequest, fmt.Errorf("the body is not as it should be: %w", err))
+	}
+	return nil
+}
+
+func (h *handler) act(r *http.Request) (any, error) {
+	verb, ok := verbs[r.PathValue("verb")]
+	if !ok {
+		return nil, failed(http.StatusNotFound, fmt.Errorf("%q is nothing that can be done with an incident\n  hint: ack, snooze, resolve or unrelated", r.PathValue("verb")))
+	}
+	var word Word
+	if err := read(r, &word); err != nil {
+		return nil, err
+	}
+	a := incident.Action{Verb: verb, Incident: strings.TrimPrefix(r.PathValue("id"), "#"), By: word.By, Reason: word.Reason, For: word.For.D(), ToEnd: word.ToEnd}
+	if peer, local := PeerOf(r.Context()); a.By == "" && local {
+		a.By = peer.Name()
+	}
+	id, err := h.Daemon.Act(r.Context(), a)
+	if err != nil {
+		return nil, senseless(err)
+	}
+	return api.ActedOf(now(), id, a), nil
+}
+
+// senseless: what the daemon refuses is the caller's to mend, unless it is known to be otherwise.
+func senseless(err error) error {
+	if codeOf(err) != http.StatusInternalServerError || errors.As(err, new(interface{ Unwrap() []error })) {
+		return err
+	}
+	return failed(http.StatusConflict, err)
+}
+
+func (h *handler) recheck(r *http.Request) (any, error) {
+	var body struct {
+		Subject string `json:"subject"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Subject == "" {
+		return nil, failed(http.StatusBadRequest, errors.New("recheck what?\n  hint: {\"subject\": \"203.0.113.7\"}"))
+	}
+	looks, err := h.Daemon.Recheck(r.Context(), body.Subject)
+	if err != nil {
+		return nil, senseless(err)
+	}
+	return api.RecheckOf(now(), body.Subject, looks), nil
+}
+
+func (h *handler) testNotifiers(r *http.Request) (any, error) {
+	return api.TestsOf(now(), h.Daemon.TestNotifiers(r.Context())), nil
+}

@@ -1,0 +1,192 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"repwatch/api"
+	"repwatch/config"
+	"repwatch/incident"
+	"repwatch/store"
+)
+
+func (h *handler) status(*http.Request) (doc any, err error) {
+	runtime := h.Daemon.Runtime()
+	err = h.DB.View(func(tx *store.Tx) error {
+		in := api.StatusInput{Now: now(), Runtime: &runtime, Path: h.DB.Path(), Bytes: fileSize(h.DB.Path())}
+		doc, err = api.StatusOf(tx, h.Config(), in)
+		return err
+	})
+	return doc, err
+}
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func (h *handler) incidents(r *http.Request) (doc any, err error) {
+	f, err := filterOf(r, now())
+	if err != nil {
+		return nil, err
+	}
+	err = h.DB.View(func(tx *store.Tx) error {
+		doc, err = api.IncidentsOf(tx, now(), f)
+		return err
+	})
+	if errors.Is(err, api.ErrCursor) {
+		err = failed(http.StatusBadRequest, err)
+	}
+	return doc, err
+}
+
+// filterOf reads open, all, since (RFC 3339), limit and cursor.
+func filterOf(r *http.Request, now time.Time) (f api.IncidentFilter, err error) {
+	f.OpenOnly, f.All, f.Cursor = r.FormValue("open") != "", r.FormValue("all") != "", r.FormValue("cursor")
+	if f.Since, err = sinceOf(r, now.Add(-api.Recently)); err != nil {
+		return f, err
+	}
+	if text := r.FormValue("limit"); text != "" {
+		if f.Limit, err = strconv.Atoi(text); err != nil || f.Limit < 1 {
+			return f, failed(http.StatusBadRequest, fmt.Errorf("limit=%q is no number above 0", text))
+		}
+	}
+	return f, nil
+}
+
+func sinceOf(r *http.Request, otherwise time.Time) (time.Time, error) {
+	text := r.FormValue("since")
+	if text == "" {
+		return otherwise, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, failed(http.StatusBadRequest, fmt.Errorf("since=%q is no time\n  hint: 2026-11-24T00:00:00Z", text))
+	}
+	return t, nil
+}
+
+func (h *handler) incident(r *http.Request) (any, error) {
+	id := strings.TrimPrefix(r.PathValue("id"), "#")
+	var doc api.Story
+	var found bool
+	err := h.DB.View(func(tx *store.Tx) (err error) {
+		doc, found, err = api.StoryOf(tx, now(), id)
+		return err
+	})
+	if err == nil && !found {
+		err = failed(http.StatusNotFound, api.NoIncident(id))
+	}
+	return doc, err
+}
+
+func (h *handler) history(r *http.Request) (doc any, err error) {
+	subject := r.FormValue("subject")
+	if subject == "" {
+		return nil, failed(http.StatusBadRequest, errors.New("history of what?\n  hint: ?subject=203.0.113.7"))
+	}
+	since, err := sinceOf(r, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	err = h.DB.View(func(tx *store.Tx) error {
+		doc, err = api.HistoryOf(tx, now(), subject, since)
+		return err
+	})
+	return doc, err
+}
+
+func (h *handler) learned(*http.Request) (doc any, err error) {
+	err = h.DB.View(func(tx *store.Tx) error {
+		doc, err = api.LearnedOf(tx, h.Config(), now())
+		return err
+	})
+	return doc, err
+}
+
+func (h *handler) ledger(r *http.Request) (doc any, err error) {
+	at := now()
+	since, err := sinceOf(r, at.Add(-24*time.Hour))
+	if err != nil {
+		return nil, err
+	}
+	if err := h.DB.Flush(); err != nil {
+		return nil, err
+	}
+	err = h.DB.View(func(tx *store.Tx) error {
+		doc, err = api.LedgerOf(tx, h.Config(), at, since)
+		return err
+	})
+	return doc, err
+}
+
+func (h *handler) lists(*http.Request) (doc any, err error) {
+	err = h.DB.View(func(tx *store.Tx) error {
+		doc, err = api.ListsHealthOf(tx, h.Config(), now())
+		return err
+	})
+	return doc, err
+}
+
+func (h *handler) stats(*http.Request) (any, error) {
+	s, err := h.DB.Stats()
+	return api.StatsOf(now(), s), err
+}
+
+// healthz: the process answers.
+func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
+	send(w, http.StatusOK, []byte("{\"ok\": true}\n"))
+}
+
+// readyz: the store can be read, and something was looked at since the start.
+func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
+	err := h.DB.View(func(*store.Tx) error { return nil })
+	runtime := h.Daemon.Runtime()
+	if err == nil && runtime.LastSuccess.IsZero() {
+		err = failed(http.StatusServiceUnavailable, errors.New("nothing was looked at yet: the first round is under way"))
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	send(w, http.StatusOK, []byte("{\"ok\": true}\n"))
+}
+
+// guarded is for what holds the whole history: only who may act gets it.
+func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !h.MayAct(r) {
+			refuse(w, notAllowed())
+			return
+		}
+		serve(w, r)
+	})
+}
+
+func (h *handler) backup(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	// A copy that broke off must not look whole: the connection is cut.
+	if _, err := h.DB.BackupTo(w); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (h *handler) dump(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	if err := api.Dump(h.DB, w, r.FormValue("events") != "", redactor(h.Config())); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func redactor(cfg *config.Loaded) func(string) string { return cfg.Redact }
+
+// verbs are the last part of the path of an action.
+var verbs = map[string]incident.Verb{"ack": incident.Ack, "snooze": incident.Snooze, "resolve": incident.Resolve, "unrelated": incident.RuleOut}
