@@ -12,6 +12,7 @@ import (
 	"repwatch/config"
 	"repwatch/incident"
 	"repwatch/reputation"
+	"repwatch/store"
 )
 
 // Act carries out a person's word on an incident. What they ruled out is evidence
@@ -61,17 +62,94 @@ func (f *folder) act(a incident.Action, now time.Time) (string, error) {
 }
 
 // Recheck has a subject looked at now: an IP or domain (all its lists and
-// partners), a partner, a list, or one pair. It returns what will be looked at, in words.
+// partners), a partner, a list, one pair, or what is open of an incident (#7). It returns what will be looked at, in words.
 func (d *Daemon) Recheck(_ context.Context, subject string) ([]string, error) {
-	d.mu.Lock()
-	cfg := d.gen.cfg
-	d.mu.Unlock()
-	asks, words, err := recheck(cfg, subject, time.Now().UTC())
+	now, subject := time.Now().UTC(), strings.TrimSpace(subject)
+	var asks []checks.Ask
+	var words []string
+	var err error
+	if id, ok := strings.CutPrefix(subject, "#"); ok {
+		asks, words, err = d.recheckIncident(id, now)
+	} else {
+		asks, words, err = recheck(d.Config(), subject, now)
+	}
 	if err != nil {
 		return nil, err
 	}
 	d.queue.add(asks...)
 	return words, nil
+}
+
+// recheckIncident looks at what is open of an incident.
+func (d *Daemon) recheckIncident(id string, now time.Time) (asks []checks.Ask, words []string, err error) {
+	var open []reputation.Subject
+	err = d.opt.DB.View(func(tx *store.Tx) error {
+		i, ok, err := tx.Incidents().Get(id)
+		if err == nil && !ok {
+			return fmt.Errorf("there is no incident #%s\n  hint: repwatch incidents lists them", id)
+		}
+		if err != nil {
+			return err
+		}
+		for _, n := range i.Episodes {
+			if e, ok, err := tx.Episodes().Get(n); err == nil && ok && e.Open() {
+				open = append(open, e.Subject)
+			}
+		}
+		return tx.Err()
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range open {
+		if s.Kind == reputation.KindOwn || s.Kind == reputation.KindHealth {
+			check := "own"
+			if s.Kind == reputation.KindHealth {
+				check = "lists"
+			}
+			asks, words = append(asks, checks.Ask{Check: check, Why: whyAsked, At: now}), append(words, s.String())
+			continue
+		}
+		more, said, err := recheck(d.Config(), s.String(), now)
+		if err != nil {
+			continue // it is watched no more; the fold has closed it, or will
+		}
+		asks, words = append(asks, more...), append(words, said...)
+	}
+	if len(asks) == 0 {
+		return nil, nil, fmt.Errorf("nothing of #%s is open", id)
+	}
+	return asks, words, nil
+}
+
+// pressed carries out a button of a message; what it returns is shown to the person.
+func (d *Daemon) pressed(ctx context.Context, action, id, user string) (string, error) {
+	a := incident.Action{Incident: id, By: user}
+	switch action {
+	case "recheck":
+		words, err := d.Recheck(ctx, "#"+strings.TrimPrefix(id, "#"))
+		return "Looking now: " + strings.Join(words, "; "), err
+	case "snooze-4h":
+		a.Verb, a.For = incident.Snooze, 4*time.Hour
+	case "snooze-24h":
+		a.Verb, a.For = incident.Snooze, 24*time.Hour
+	case "snooze-end":
+		a.Verb, a.ToEnd = incident.Snooze, true
+	default:
+		a.Verb = incident.Verb(action)
+	}
+	id, err := d.Act(ctx, a)
+	return fmt.Sprintf("Done: %s #%s", a.Verb, id), err
+}
+
+// Config is the configuration in force.
+func (d *Daemon) Config() *config.Loaded {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gen == nil {
+		return d.opt.Config
+	}
+	return d.gen.cfg
 }
 
 const whyAsked = "asked for"
@@ -85,7 +163,6 @@ func recheck(cfg *config.Loaded, text string, now time.Time) (asks []checks.Ask,
 		asks = append(asks, checks.Ask{Check: "partners", Why: whyAsked, At: now, Partner: name, From: from})
 		words = append(words, what)
 	}
-	text = strings.TrimSpace(text)
 	if strings.ContainsAny(text, "@>") {
 		s, err := reputation.ParsePair(text)
 		if err != nil {

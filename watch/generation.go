@@ -142,6 +142,9 @@ func (d *Daemon) install(ctx context.Context, cfg *config.Loaded, first bool) er
 		d.looking.Go(old.close)
 	}
 	d.sending.Go(func() { g.dispatcher.Run(g.ctx) })
+	if b := notify.NewButtons(cfg, d.log, cfg.Redact, d.pressed, d.notifierHealth); b != nil {
+		d.sending.Go(func() { b.Run(g.ctx) })
+	}
 	now := time.Now()
 	for _, c := range g.order {
 		d.startRound(c, now, first)

@@ -62,7 +62,10 @@ func newStage(t *testing.T, more string) *stage {
 
 type testLog struct{ t *testing.T }
 
-func (l testLog) Write(p []byte) (int, error) { l.t.Log(strings.TrimSpace(string(p))); return len(p), nil }
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
 
 func (s *stage) config(dir, more string) *config.Loaded {
 	s.t.Helper()

@@ -10,6 +10,7 @@ import (
 	"repwatch/checks/smtp"
 	"repwatch/config"
 	"repwatch/incident"
+	"repwatch/notify"
 	"repwatch/reputation"
 	"repwatch/store"
 )
@@ -191,7 +192,7 @@ func (x *fold) stillOurs(s reputation.Subject) bool {
 	case s.Domain == "control":
 		return slices.ContainsFunc(x.cfg.Control, func(c config.Control) bool { return c.Name == s.Target })
 	case s.Domain == "notifier":
-		return slices.Contains(x.notifiers, s.Target)
+		return slices.Contains(x.notifiers, s.Target) || s.Target == notify.ButtonsName
 	}
 	return true
 }
