@@ -14,9 +14,21 @@ import (
 	"repwatch/store"
 )
 
-// NoIncident says that there is no such incident.
+// From builds a document from one view of the store.
+func From[D any](db *store.DB, build func(*store.Tx) (D, error)) (doc D, err error) {
+	err = db.View(func(tx *store.Tx) (err error) {
+		doc, err = build(tx)
+		return err
+	})
+	return doc, err
+}
+
+// ErrNoIncident says that there is no such incident.
+var ErrNoIncident = errors.New("there is no such incident")
+
+// NoIncident is ErrNoIncident in words.
 func NoIncident(id string) error {
-	return fmt.Errorf("there is no incident #%s\n  hint: repwatch incidents --all lists them", id)
+	return fmt.Errorf("%w as #%s\n  hint: repwatch incidents --all lists them", ErrNoIncident, id)
 }
 
 // ErrCursor says that a page cannot be continued.

@@ -106,7 +106,7 @@ func StatusOf(tx *store.Tx, cfg *config.Loaded, in StatusInput) (Status, error) 
 	doc.Partners = partnerStatus(tx, cfg, in.Now)
 	doc.Notifiers = notifierStatus(tx, in)
 	doc.Coverage = doc.told()
-	doc.Success = doc.lastSuccess(in.Runtime)
+	doc.Success = doc.lastSuccess()
 	doc.Words = doc.words()
 	return doc, tx.Err()
 }
@@ -163,11 +163,9 @@ func (s *Status) told() Told {
 	return t
 }
 
-func (s *Status) lastSuccess(r *Runtime) *time.Time {
+// lastSuccess is when a look last told something.
+func (s *Status) lastSuccess() *time.Time {
 	var last time.Time
-	if r != nil {
-		last = r.LastSuccess
-	}
 	for _, l := range s.Lists {
 		if l.Sure != nil && l.Sure.After(last) {
 			last = *l.Sure
@@ -224,4 +222,19 @@ func (s *Status) Exit() int {
 		return ExitUnknown
 	}
 	return cmp.Or(lists, partners)
+}
+
+// ToldSince reports whether a look has told something since t.
+func ToldSince(tx *store.Tx, t time.Time) (bool, error) {
+	for _, l := range tx.Lists().All() {
+		if l.SureEnded.After(t) {
+			return true, nil
+		}
+	}
+	for _, w := range tx.Wire().All() {
+		if w.LastSure.After(t) {
+			return true, nil
+		}
+	}
+	return false, tx.Err()
 }

@@ -26,6 +26,9 @@ type Message struct {
 	Title  string           `json:"title"`
 	Fields []incident.Field `json:"fields"`
 	At     *time.Time       `json:"at"`
+	Owner  *string          `json:"owner"` // who is mentioned
+	// Actions are what can be done with it now.
+	Actions []string `json:"actions"`
 }
 
 // Episode is a bad state of one subject, with bracketed begin and end: it began
@@ -51,25 +54,28 @@ type Episode struct {
 // Open reports that it lasts.
 func (e Episode) Open() bool { return e.Until == nil }
 
-// StoryOf builds the document; ok is false where there is no such incident.
-func StoryOf(tx *store.Tx, now time.Time, id string) (doc Story, ok bool, err error) {
+// StoryOf builds the document. ErrNoIncident: there is no such incident.
+func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 	i, ok, err := tx.Incidents().Get(id)
-	if err != nil || !ok {
-		return doc, ok, err
+	if err == nil && !ok {
+		err = NoIncident(id)
 	}
-	doc = Story{Schema: Schema("incident"), At: utc(now), Episodes: []Episode{}, Absorbed: []string{}}
+	if err != nil {
+		return Story{}, err
+	}
+	doc := Story{Schema: Schema("incident"), At: utc(now), Episodes: []Episode{}, Absorbed: []string{}}
 	if doc.Incident, err = incidentOf(tx, i); err != nil {
-		return doc, true, err
+		return doc, err
 	}
 	m, _, err := tx.Messages().Get(id)
 	if err != nil {
-		return doc, true, err
+		return doc, err
 	}
-	doc.Message = Message{Tone: m.Tone, Title: m.Title, Fields: orEmpty(m.Fields), At: utc(m.At)}
+	doc.Message = Message{Tone: m.Tone, Title: m.Title, Fields: orEmpty(m.Fields), At: utc(m.At), Owner: orNull(m.Owner), Actions: orEmpty(m.Actions)}
 	for _, n := range i.Episodes {
 		e, ok, err := tx.Episodes().Get(n)
 		if err != nil {
-			return doc, true, err
+			return doc, err
 		}
 		if ok {
 			doc.Episodes = append(doc.Episodes, episodeOf(e))
@@ -81,11 +87,24 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (doc Story, ok bool, err er
 		}
 	}
 	slices.SortFunc(doc.Absorbed, compareID)
-	return doc, true, tx.Err()
+	return doc, tx.Err()
 }
 
 func episodeOf(e incident.Episode) Episode {
 	return Episode{ID: e.ID, Kind: e.Subject.Kind, Subject: e.Subject.String(), Words: episodeWords(e),
 		After: utc(e.Begin.After), Since: utc(e.Begin.By), EndAfter: utc(e.End.After), Until: utc(cmp.Or(e.End.By, e.Ended)),
 		Unwatched: e.Unwatched, FirstSight: e.FirstSight, Incident: orNull(e.Incident), Listing: e.Listing, Wire: e.Wire, Fault: e.Fault}
+}
+
+// Told is the message as notifiers are given it.
+func (s Story) Told() incident.Message {
+	m := incident.Message{Incident: s.Incident.ID, Kind: s.Incident.Kind, Status: s.Incident.Status, Tone: s.Message.Tone, Impact: s.Incident.Impact,
+		Title: s.Message.Title, Fields: s.Message.Fields, Actions: s.Message.Actions}
+	if s.Message.At != nil {
+		m.At = *s.Message.At
+	}
+	if s.Message.Owner != nil {
+		m.Owner = *s.Message.Owner
+	}
+	return m
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"repwatch/api"
 	"repwatch/config"
 	"repwatch/incident"
+	"repwatch/store"
 )
 
 // maxBody bounds what people send: a reason is a sentence.
@@ -73,6 +75,9 @@ func (h *handler) act(r *http.Request) (any, error) {
 	if peer, local := PeerOf(r.Context()); a.By == "" && local {
 		a.By = peer.Name()
 	}
+	if err := h.known(a.Incident); err != nil {
+		return nil, err
+	}
 	id, err := h.Daemon.Act(r.Context(), a)
 	if err != nil {
 		return nil, senseless(err)
@@ -80,9 +85,20 @@ func (h *handler) act(r *http.Request) (any, error) {
 	return api.ActedOf(now(), id, a), nil
 }
 
-// senseless: what the daemon refuses is the caller's to mend, unless it is known to be otherwise.
+// known refuses what is no incident at all; one that is over is the daemon's to refuse.
+func (h *handler) known(id string) error {
+	return h.DB.View(func(tx *store.Tx) error {
+		_, ok, err := tx.Incidents().Get(id)
+		if err == nil && !ok {
+			err = failed(http.StatusNotFound, api.NoIncident(id))
+		}
+		return err
+	})
+}
+
+// senseless: what the daemon refuses is the caller's to mend, trouble with the file is not.
 func senseless(err error) error {
-	if codeOf(err) != http.StatusInternalServerError || errors.As(err, new(interface{ Unwrap() []error })) {
+	if _, ours := errors.AsType[*store.Error](err); ours || errors.Is(err, context.Canceled) {
 		return err
 	}
 	return failed(http.StatusConflict, err)

@@ -75,12 +75,12 @@ func (e *Refused) Error() string {
 }
 
 // Status is how everything stands.
-func (c *Client) Status(ctx context.Context) (doc api.Status, err error) {
-	return doc, c.get(ctx, "status", nil, &doc)
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return get[api.Status](ctx, c, "status", nil)
 }
 
 // Incidents are those that the filter wants.
-func (c *Client) Incidents(ctx context.Context, f api.IncidentFilter) (doc api.Incidents, err error) {
+func (c *Client) Incidents(ctx context.Context, f api.IncidentFilter) (api.Incidents, error) {
 	q := url.Values{}
 	set := func(key, value string) {
 		if value != "" {
@@ -97,39 +97,39 @@ func (c *Client) Incidents(ctx context.Context, f api.IncidentFilter) (doc api.I
 	if f.Limit > 0 {
 		set("limit", strconv.Itoa(f.Limit))
 	}
-	return doc, c.get(ctx, "incidents", q, &doc)
+	return get[api.Incidents](ctx, c, "incidents", q)
 }
 
 // Incident is one with its whole story.
-func (c *Client) Incident(ctx context.Context, id string) (doc api.Story, err error) {
-	return doc, c.get(ctx, "incidents/"+url.PathEscape(id), nil, &doc)
+func (c *Client) Incident(ctx context.Context, id string) (api.Story, error) {
+	return get[api.Story](ctx, c, "incidents/"+url.PathEscape(id), nil)
 }
 
 // History is what a subject went through; a zero since asks for all of it.
-func (c *Client) History(ctx context.Context, subject string, since time.Time) (doc api.History, err error) {
+func (c *Client) History(ctx context.Context, subject string, since time.Time) (api.History, error) {
 	q := sinceQuery(since)
 	q.Set("subject", subject)
-	return doc, c.get(ctx, "history", q, &doc)
+	return get[api.History](ctx, c, "history", q)
 }
 
 // Learned is what the correlator believes.
-func (c *Client) Learned(ctx context.Context) (doc api.Learned, err error) {
-	return doc, c.get(ctx, "learned", nil, &doc)
+func (c *Client) Learned(ctx context.Context) (api.Learned, error) {
+	return get[api.Learned](ctx, c, "learned", nil)
 }
 
 // Ledger is which mail servers were visited.
-func (c *Client) Ledger(ctx context.Context, since time.Time) (doc api.Ledger, err error) {
-	return doc, c.get(ctx, "ledger", sinceQuery(since), &doc)
+func (c *Client) Ledger(ctx context.Context, since time.Time) (api.Ledger, error) {
+	return get[api.Ledger](ctx, c, "ledger", sinceQuery(since))
 }
 
 // Lists is the catalogue in use, with the health that the last sweep found.
-func (c *Client) Lists(ctx context.Context) (doc api.Lists, err error) {
-	return doc, c.get(ctx, "lists", nil, &doc)
+func (c *Client) Lists(ctx context.Context) (api.Lists, error) {
+	return get[api.Lists](ctx, c, "lists", nil)
 }
 
 // Stats describes the store's file.
-func (c *Client) Stats(ctx context.Context) (doc api.Stats, err error) {
-	return doc, c.get(ctx, "db/stats", nil, &doc)
+func (c *Client) Stats(ctx context.Context) (api.Stats, error) {
+	return get[api.Stats](ctx, c, "db/stats", nil)
 }
 
 func sinceQuery(since time.Time) url.Values {
@@ -141,19 +141,19 @@ func sinceQuery(since time.Time) url.Values {
 }
 
 // Act does something with an incident. An empty By is filled in by the daemon.
-func (c *Client) Act(ctx context.Context, a incident.Action) (doc api.Acted, err error) {
-	verb := string(a.Verb)
-	return doc, c.post(ctx, "incidents/"+url.PathEscape(a.Incident)+"/"+verb, Word{By: a.By, Reason: a.Reason, For: config.Duration(a.For), ToEnd: a.ToEnd}, &doc)
+func (c *Client) Act(ctx context.Context, a incident.Action) (api.Acted, error) {
+	word := Word{By: a.By, Reason: a.Reason, For: config.Duration(a.For), ToEnd: a.ToEnd}
+	return post[api.Acted](ctx, c, "incidents/"+url.PathEscape(a.Incident)+"/"+string(a.Verb), word)
 }
 
 // Recheck has a subject looked at now.
-func (c *Client) Recheck(ctx context.Context, subject string) (doc api.Recheck, err error) {
-	return doc, c.post(ctx, "recheck", map[string]string{"subject": subject}, &doc)
+func (c *Client) Recheck(ctx context.Context, subject string) (api.Recheck, error) {
+	return post[api.Recheck](ctx, c, "recheck", map[string]string{"subject": subject})
 }
 
 // TestNotifiers sends a test message through each notifier.
-func (c *Client) TestNotifiers(ctx context.Context) (doc api.Tests, err error) {
-	return doc, c.post(ctx, "notify/test", struct{}{}, &doc)
+func (c *Client) TestNotifiers(ctx context.Context) (api.Tests, error) {
+	return post[api.Tests](ctx, c, "notify/test", struct{}{})
 }
 
 // Backup writes a copy of the store. A copy that broke off is an error.
@@ -170,35 +170,36 @@ func (c *Client) Dump(ctx context.Context, events bool, w io.Writer) error {
 	return c.stream(ctx, "db/dump", q, w)
 }
 
-func (c *Client) get(ctx context.Context, path string, q url.Values, doc any) error {
+func get[D any](ctx context.Context, c *Client, path string, q url.Values) (doc D, err error) {
 	var b bytes.Buffer
 	if err := c.stream(ctx, path, q, &b); err != nil {
-		return err
+		return doc, err
 	}
-	return c.decode(b.Bytes(), doc)
+	return decode[D](c, b.Bytes())
 }
 
 func (c *Client) stream(ctx context.Context, path string, q url.Values, w io.Writer) error {
 	return c.do(ctx, http.MethodGet, path+"?"+q.Encode(), nil, w)
 }
 
-func (c *Client) post(ctx context.Context, path string, body, doc any) error {
+func post[D any](ctx context.Context, c *Client, path string, body any) (doc D, err error) {
 	sent, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return doc, err
 	}
 	var b bytes.Buffer
 	if err := c.do(ctx, http.MethodPost, path, bytes.NewReader(sent), &b); err != nil {
-		return err
+		return doc, err
 	}
-	return c.decode(b.Bytes(), doc)
+	return decode[D](c, b.Bytes())
 }
 
-func (c *Client) decode(body []byte, doc any) error {
-	if err := json.Unmarshal(body, doc); err != nil {
-		return fmt.Errorf("the daemon at %s answered what this repwatch does not understand: %w\n  hint: are both of one version? repwatch status says the daemon's", c.path, err)
+// decode reads an answer. Fields that it does not know are a newer daemon's: they do no harm.
+func decode[D any](c *Client, body []byte) (doc D, err error) {
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return doc, fmt.Errorf("the daemon at %s answered what this repwatch does not understand: %w\n  hint: are both of one version? repwatch status says the daemon's", c.path, err)
 	}
-	return nil
+	return doc, nil
 }
 
 func (c *Client) do(ctx context.Context, method, path string, body io.Reader, w io.Writer) error {

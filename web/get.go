@@ -10,19 +10,14 @@ import (
 	"time"
 
 	"repwatch/api"
-	"repwatch/config"
 	"repwatch/incident"
 	"repwatch/store"
 )
 
-func (h *handler) status(*http.Request) (doc any, err error) {
+func (h *handler) status(*http.Request) (any, error) {
 	runtime := h.Daemon.Runtime()
-	err = h.DB.View(func(tx *store.Tx) error {
-		in := api.StatusInput{Now: now(), Runtime: &runtime, Path: h.DB.Path(), Bytes: fileSize(h.DB.Path())}
-		doc, err = api.StatusOf(tx, h.Config(), in)
-		return err
-	})
-	return doc, err
+	in := api.StatusInput{Now: now(), Runtime: &runtime, Path: h.DB.Path(), Bytes: fileSize(h.DB.Path())}
+	return api.From(h.DB, func(tx *store.Tx) (api.Status, error) { return api.StatusOf(tx, h.Config(), in) })
 }
 
 func fileSize(path string) int64 {
@@ -33,15 +28,13 @@ func fileSize(path string) int64 {
 	return info.Size()
 }
 
-func (h *handler) incidents(r *http.Request) (doc any, err error) {
-	f, err := filterOf(r, now())
+func (h *handler) incidents(r *http.Request) (any, error) {
+	at := now()
+	f, err := filterOf(r, at)
 	if err != nil {
 		return nil, err
 	}
-	err = h.DB.View(func(tx *store.Tx) error {
-		doc, err = api.IncidentsOf(tx, now(), f)
-		return err
-	})
+	doc, err := api.From(h.DB, func(tx *store.Tx) (api.Incidents, error) { return api.IncidentsOf(tx, at, f) })
 	if errors.Is(err, api.ErrCursor) {
 		err = failed(http.StatusBadRequest, err)
 	}
@@ -76,19 +69,14 @@ func sinceOf(r *http.Request, otherwise time.Time) (time.Time, error) {
 
 func (h *handler) incident(r *http.Request) (any, error) {
 	id := strings.TrimPrefix(r.PathValue("id"), "#")
-	var doc api.Story
-	var found bool
-	err := h.DB.View(func(tx *store.Tx) (err error) {
-		doc, found, err = api.StoryOf(tx, now(), id)
-		return err
-	})
-	if err == nil && !found {
-		err = failed(http.StatusNotFound, api.NoIncident(id))
+	doc, err := api.From(h.DB, func(tx *store.Tx) (api.Story, error) { return api.StoryOf(tx, now(), id) })
+	if errors.Is(err, api.ErrNoIncident) {
+		err = failed(http.StatusNotFound, err)
 	}
 	return doc, err
 }
 
-func (h *handler) history(r *http.Request) (doc any, err error) {
+func (h *handler) history(r *http.Request) (any, error) {
 	subject := r.FormValue("subject")
 	if subject == "" {
 		return nil, failed(http.StatusBadRequest, errors.New("history of what?\n  hint: ?subject=203.0.113.7"))
@@ -97,22 +85,14 @@ func (h *handler) history(r *http.Request) (doc any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = h.DB.View(func(tx *store.Tx) error {
-		doc, err = api.HistoryOf(tx, now(), subject, since)
-		return err
-	})
-	return doc, err
+	return api.From(h.DB, func(tx *store.Tx) (api.History, error) { return api.HistoryOf(tx, now(), subject, since) })
 }
 
-func (h *handler) learned(*http.Request) (doc any, err error) {
-	err = h.DB.View(func(tx *store.Tx) error {
-		doc, err = api.LearnedOf(tx, h.Config(), now())
-		return err
-	})
-	return doc, err
+func (h *handler) learned(*http.Request) (any, error) {
+	return api.From(h.DB, func(tx *store.Tx) (api.Learned, error) { return api.LearnedOf(tx, h.Config(), now()) })
 }
 
-func (h *handler) ledger(r *http.Request) (doc any, err error) {
+func (h *handler) ledger(r *http.Request) (any, error) {
 	at := now()
 	since, err := sinceOf(r, at.Add(-24*time.Hour))
 	if err != nil {
@@ -121,19 +101,11 @@ func (h *handler) ledger(r *http.Request) (doc any, err error) {
 	if err := h.DB.Flush(); err != nil {
 		return nil, err
 	}
-	err = h.DB.View(func(tx *store.Tx) error {
-		doc, err = api.LedgerOf(tx, h.Config(), at, since)
-		return err
-	})
-	return doc, err
+	return api.From(h.DB, func(tx *store.Tx) (api.Ledger, error) { return api.LedgerOf(tx, h.Config(), at, since) })
 }
 
-func (h *handler) lists(*http.Request) (doc any, err error) {
-	err = h.DB.View(func(tx *store.Tx) error {
-		doc, err = api.ListsHealthOf(tx, h.Config(), now())
-		return err
-	})
-	return doc, err
+func (h *handler) lists(*http.Request) (any, error) {
+	return api.From(h.DB, func(tx *store.Tx) (api.Lists, error) { return api.ListsHealthOf(tx, h.Config(), now()) })
 }
 
 func (h *handler) stats(*http.Request) (any, error) {
@@ -146,13 +118,16 @@ func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, []byte("{\"ok\": true}\n"))
 }
 
-// readyz: the store can be read, and something was looked at since the start.
+// readyz: the store can be read, and a look has told something since the start.
 func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
-	err := h.DB.View(func(*store.Tx) error { return nil })
-	runtime := h.Daemon.Runtime()
-	if err == nil && runtime.LastSuccess.IsZero() {
-		err = failed(http.StatusServiceUnavailable, errors.New("nothing was looked at yet: the first round is under way"))
-	}
+	started := h.Daemon.Runtime().Started
+	err := h.DB.View(func(tx *store.Tx) error {
+		told, err := api.ToldSince(tx, started)
+		if err == nil && !told {
+			err = failed(http.StatusServiceUnavailable, errors.New("no look has told anything since the start: the first round is under way, or nothing can be told (repwatch status)"))
+		}
+		return err
+	})
 	if err != nil {
 		refuse(w, err)
 		return
@@ -181,12 +156,10 @@ func (h *handler) backup(w http.ResponseWriter, _ *http.Request) {
 
 func (h *handler) dump(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	if err := api.Dump(h.DB, w, r.FormValue("events") != "", redactor(h.Config())); err != nil {
+	if err := api.Dump(h.DB, w, r.FormValue("events") != "", h.Config().Redact); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
-
-func redactor(cfg *config.Loaded) func(string) string { return cfg.Redact }
 
 // verbs are the last part of the path of an action.
 var verbs = map[string]incident.Verb{"ack": incident.Ack, "snooze": incident.Snooze, "resolve": incident.Resolve, "unrelated": incident.RuleOut}
