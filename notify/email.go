@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ type email struct {
 	to       []string
 	ehlo     string
 	tls      *tls.Config
+	connect  func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 func buildEmail(cfg config.Notify, e env) ([]Notifier, []Problem) {
@@ -43,7 +45,8 @@ func buildEmail(cfg config.Notify, e env) ([]Notifier, []Problem) {
 		ehlo = "localhost"
 	}
 	return []Notifier{&email{host: c.Host, port: uint16(c.Port), user: c.User, password: password,
-		from: c.From, to: c.To, ehlo: ehlo, tls: &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12}}}, nil
+		from: c.From, to: c.To, ehlo: ehlo, tls: &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12},
+		connect: (&net.Dialer{}).DialContext}}, nil
 }
 
 func (m *email) Name() string { return "email" }

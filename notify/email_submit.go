@@ -41,8 +41,7 @@ func (m *email) submit(ctx context.Context, raw []byte) (left string, err error)
 
 // dial connects, with TLS from the first byte on port 465 (RFC 8314 §3.3).
 func (m *email) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(m.host, strconv.Itoa(int(m.port))))
+	conn, err := m.connect(ctx, "tcp", net.JoinHostPort(m.host, strconv.Itoa(int(m.port))))
 	if err != nil {
 		return nil, &Error{Kind: Retry, Words: "the submission server cannot be reached: " + err.Error(), Refused: true}
 	}
@@ -129,10 +128,11 @@ func (m *email) transact(c *smtp.Client, raw []byte) (left string, err error) {
 	var last error
 	for _, to := range m.to {
 		if err := c.Rcpt("<" + to + ">"); err != nil {
-			if _, said := errors.AsType[*textproto.Error](err); !said {
+			reply, said := errors.AsType[*textproto.Error](err)
+			if !said {
 				return "", refusal("the recipient "+to, err)
 			}
-			refused, last = append(refused, fmt.Sprintf("%s (%s)", to, cut(oneLine(err.Error()), 120))), err
+			refused, last = append(refused, fmt.Sprintf("%s (%s)", to, quote(reply))), err
 		}
 	}
 	if len(refused) == len(m.to) {
@@ -171,10 +171,15 @@ func refusal(stage string, err error) *Error {
 	case !said:
 		return &Error{Kind: Retry, Words: stage + ": " + inner(err).Error(), Refused: stage != "the mail"}
 	case reply.Code >= 500:
-		return &Error{Kind: Hold, Words: stage + " refused: " + cut(oneLine(reply.Error()), 300), Refused: true}
+		return &Error{Kind: Hold, Words: stage + " refused: " + quote(reply), Refused: true}
 	default:
-		return &Error{Kind: Retry, Words: stage + " refused for now: " + cut(oneLine(reply.Error()), 300), Refused: true}
+		return &Error{Kind: Retry, Words: stage + " refused for now: " + quote(reply), Refused: true}
 	}
+}
+
+// quote is a server's reply on one line.
+func quote(reply *textproto.Error) string {
+	return fmt.Sprintf("%d %s", reply.Code, cut(oneLine(reply.Msg), 200))
 }
 
 func tlsTrouble(err error) *Error {

@@ -55,5 +55,6 @@ func readable(v any) (string, error) {
 	if err := enc.Encode(v); err != nil {
 		return "", fmt.Errorf("it cannot be written as JSON: %w", err)
 	}
-	return b.String(), nil
+	// slack-go escapes its blocks for HTML, whatever we say here
+	return strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(b.String()), nil
 }

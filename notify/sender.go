@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"sync"
 	"time"
 
@@ -125,7 +124,9 @@ func (s *sender) recall() {
 	err := s.db.View(func(tx *store.Tx) error {
 		n, _, err := tx.Notifiers().Get(s.Name())
 		if n.Down {
+			s.mu.Lock()
 			s.pulse = pulse{down: true, why: n.Why, trouble: n.Why}
+			s.mu.Unlock()
 		}
 		return err
 	})
@@ -141,7 +142,7 @@ func (s *sender) step(ctx context.Context, now time.Time) time.Duration {
 		return forever
 	}
 	if now.Before(p.notBefore) {
-		s.settle(p, p.aged(now))
+		p = s.settle(func(p pulse) pulse { return p.aged(now) })
 		wait := p.notBefore.Sub(now)
 		if due := p.since.Add(downAfter).Sub(now); !p.down && due > 0 {
 			wait = min(wait, due)
@@ -231,8 +232,7 @@ func (s *sender) delivered(q store.Queued, r Receipt) time.Duration {
 		return storeRetry
 	}
 	s.forget(q.Seq)
-	was := s.look()
-	s.settle(was, was.succeed(r))
+	s.settle(func(p pulse) pulse { return p.succeed(r) })
 	s.note(func(n *store.Notifier) { n.LastOK, n.Failures = time.Now().UTC(), 0 })
 	if r.Trouble != "" {
 		s.log.Warn("notifier: delivered, but not as configured", "notifier", s.Name(), "why", r.Trouble)
@@ -249,14 +249,16 @@ func (s *sender) failed(q store.Queued, r Receipt, e *Error) time.Duration {
 	if e.Kind == Drop {
 		return s.drop(q, r, e)
 	}
-	was := s.look()
-	p, again := was.fail(now, e, s.luck())
+	var again time.Time
+	p := s.settle(func(p pulse) (next pulse) {
+		next, again = p.fail(now, e, s.luck())
+		return next
+	})
 	err := s.keep(r.Handle)
 	err = errors.Join(err, s.db.Failed(s.Name(), q.Seq, now, again, e.Error()))
 	if err != nil {
 		s.log.Error("notifier: a failure cannot be recorded", "notifier", s.Name(), "error", err)
 	}
-	s.settle(was, p)
 	s.note(func(n *store.Notifier) { n.LastFailure, n.Failures = now.UTC(), p.failures })
 	if err != nil {
 		return storeRetry
@@ -285,7 +287,7 @@ func (s *sender) keep(h *store.Handle) error {
 }
 
 func (s *sender) forget(seq uint64) {
-	maps.DeleteFunc(s.clean, func(k uint64, _ int) bool { return k == seq })
+	delete(s.clean, seq)
 	delete(s.done, seq)
 }
 
@@ -295,18 +297,21 @@ func (s *sender) look() pulse {
 	return s.pulse
 }
 
-// settle takes a new pulse and tells when the notifier went down or came back.
-func (s *sender) settle(was, is pulse) {
+// settle changes the pulse, and tells when the notifier went down or came back.
+func (s *sender) settle(change func(pulse) pulse) pulse {
 	s.mu.Lock()
+	was := s.pulse
+	is := change(was)
 	s.pulse = is
 	s.mu.Unlock()
 	if was.down == is.down {
-		return
+		return is
 	}
 	s.note(func(n *store.Notifier) { n.Down, n.Why = is.down, is.why })
 	if s.health != nil {
 		s.health(s.Name(), is.down, is.why)
 	}
+	return is
 }
 
 // resume lets a sender that was stopped or waits try again at once.

@@ -23,6 +23,9 @@ type Buttons struct {
 	act    Act
 	health func(name string, down bool, why string)
 	retry  time.Duration
+
+	told  string    // what health was told last: "", "up" or "down"
+	since time.Time // without a connection; zero: there is one
 }
 
 // Act carries out what a person asked for: action is one of Message.Actions.
@@ -105,7 +108,7 @@ func (b *Buttons) Run(ctx context.Context) {
 			why = b.hide.text(inner(err).Error())
 		}
 		b.log.Warn("slack buttons: not connected", "why", why, "hint", "notify.slack.app_token must be an app-level token (xapp-) with connections:write, and Socket Mode be on")
-		b.health(ButtonsName, true, why)
+		b.tell(true, why)
 		if sleep(ctx, b.retry) != nil {
 			return
 		}
@@ -126,14 +129,21 @@ func (b *Buttons) listen(ctx context.Context, client *socketmode.Client) {
 func (b *Buttons) handle(ctx context.Context, client *socketmode.Client, event socketmode.Event) {
 	switch event.Type {
 	case socketmode.EventTypeConnected:
-		b.health(ButtonsName, false, "")
+		b.since = time.Time{}
+		b.tell(false, "")
 	case socketmode.EventTypeConnectionError:
 		why := "no connection"
 		if e, ok := event.Data.(*slack.ConnectionErrorEvent); ok && e.ErrorObj != nil {
 			why = b.hide.text(inner(e.ErrorObj).Error())
 		}
-		b.log.Warn("slack buttons: not connected, trying again", "why", why)
-		b.health(ButtonsName, true, why)
+		now := time.Now()
+		if b.since.IsZero() {
+			b.since = now
+			b.log.Warn("slack buttons: not connected, trying again", "why", why)
+		}
+		if now.Sub(b.since) >= downAfter {
+			b.tell(true, why)
+		}
 	case socketmode.EventTypeInteractive:
 		if event.Request != nil { // within 3 s, or Slack shows a warning and sends it again
 			if err := client.AckCtx(ctx, event.Request.EnvelopeID, nil); err != nil {
@@ -143,6 +153,18 @@ func (b *Buttons) handle(ctx context.Context, client *socketmode.Client, event s
 		if click, ok := event.Data.(slack.InteractionCallback); ok && click.Type == slack.InteractionTypeBlockActions {
 			b.clicked(ctx, click)
 		}
+	}
+}
+
+// tell tells health what changed.
+func (b *Buttons) tell(down bool, why string) {
+	state := "up"
+	if down {
+		state = "down"
+	}
+	if b.told != state {
+		b.told = state
+		b.health(ButtonsName, down, why)
 	}
 }
 

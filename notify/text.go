@@ -20,8 +20,12 @@ import (
 //     "… (12 more, repwatch incidents 7)".
 //   - No shouting, no exclamation marks. Colour only repeats what words say.
 
-// mailWidth wraps lines in mail (RFC 5322 §2.1.1: 78).
-const mailWidth = 78
+const (
+	// mailWidth wraps lines in mail: quoted-printable breaks lines over 76 (RFC 2045 §6.7).
+	mailWidth = 74
+	// labelWidth is the widest label that shares its line with the text.
+	labelWidth = 14
+)
 
 // Text is a message as plain text, its fields aligned. Lines are wrapped between
 // words at width; 0: never.
@@ -36,14 +40,21 @@ func Text(m incident.Message, news string, width int) string {
 	}
 	label := 0
 	for _, f := range m.Fields {
-		label = max(label, len([]rune(f.Name)))
+		if n := len([]rune(f.Name)); n <= labelWidth {
+			label = max(label, n)
+		}
 	}
 	if len(m.Fields) > 0 {
 		b.WriteByte('\n')
 	}
 	hang := strings.Repeat(" ", label+2)
 	for _, f := range m.Fields {
-		first := fmt.Sprintf("%-*s", label+2, oneLine(f.Name)+":")
+		name := oneLine(f.Name) + ":"
+		first := fmt.Sprintf("%-*s", label+2, name)
+		if len([]rune(f.Name)) > labelWidth {
+			b.WriteString(name + "\n")
+			first = hang
+		}
 		for _, line := range f.Lines {
 			writeWrapped(&b, first, hang, oneLine(line), width)
 			first = hang

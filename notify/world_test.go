@@ -56,10 +56,25 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "repwatch.db"), slack: lab.NewSlackHandler(), log: &records{}}
+	w := &world{t: t, path: filepath.Join(quickDir(t), "repwatch.db"), slack: lab.NewSlackHandler(), log: &records{}}
 	w.cfg.Slack = &config.Slack{Token: config.NewSecret(w.slack.Token), Channel: lab.SlackChannel, APIURL: w.slack.URL(), Mention: "here"}
 	w.open()
 	return w
+}
+
+// quickDir is in memory where there is such a place: the matrix of faults commits
+// some ten thousand times, and none of it is about the disk.
+func quickDir(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "repwatch-notify-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
 
 func (w *world) open() {
