@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -91,6 +92,17 @@ func TestControlThatIsSeenAsUsVouchesForNothing(t *testing.T) {
 	}
 	if w := wireOf(t, b, "203.0.113.7>contoso.example"); w.Looks[0].Control != reputation.Advertised {
 		t.Errorf("%+v", w)
+	}
+}
+
+func TestPartnersThatAreNoLongerWatchedDoNotCount(t *testing.T) {
+	m, wrong := NewMemory(), netip.MustParseAddr("198.51.100.1")
+	all := func(string) bool { return true }
+	if !m.saw("203.0.113.7", "contoso.com", wrong, all) || !m.saw("203.0.113.7", "fabrikam.net", netip.Addr{}, all) {
+		t.Error("forgotten")
+	}
+	if m.saw("203.0.113.7", "fabrikam.net", netip.Addr{}, func(p string) bool { return p != "contoso.com" }) {
+		t.Error("a partner that nobody looks at any more keeps the address in trouble")
 	}
 }
 

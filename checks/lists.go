@@ -160,7 +160,7 @@ func (c *listsCheck) sweep(ctx context.Context, lists []*dnsbl.List, subjects []
 			byList[l].Ended = now()
 		}
 	}
-	return columns, ctx.Err() == nil
+	return columns, true
 }
 
 // chunks cuts subjects into even pieces that make at most pairsAtOnce pairs, with the index of each one's first.

@@ -44,6 +44,7 @@ func TestSweepIsToldInColumns(t *testing.T) {
 	w := newWorld()
 	w.set("alpha.example", listing("127.0.0.2", "203.0.113.7").failingFor(resolve.FailTimeout, "203.0.113.8"))
 	w.set("beta.example", listing(""))
+	w.left["203.0.113.7"], w.left["203.0.113.8"] = 2*time.Minute, time.Minute // of 5
 	w.set("gamma.example", failing(resolve.FailTimeout))
 	w.set("six.example", listing(""))
 	w.set("names.example", listing("127.0.0.2", "example.com"))
@@ -56,10 +57,10 @@ func TestSweepIsToldInColumns(t *testing.T) {
 	if d := cmp.Diff(want, alpha.Hits); d != "" {
 		t.Errorf("hits of alpha:\n%s", d)
 	}
-	if !slices.Equal(alpha.Unknown, []string{"203.0.113.8"}) || alpha.AllUnknown || alpha.Health != dnsbl.HealthOK || alpha.Asked != nil {
+	if !slices.Equal(alpha.Unknown, []string{"203.0.113.8"}) || alpha.AllUnknown || alpha.Health != dnsbl.HealthOK || alpha.Asked != nil || alpha.HitAge != 3*time.Minute {
 		t.Errorf("alpha: %+v", alpha)
 	}
-	if beta := listOf(t, b, "beta"); len(beta.Hits)+len(beta.Unknown) > 0 || beta.AllUnknown || beta.Interval != 15*time.Minute {
+	if beta := listOf(t, b, "beta"); len(beta.Hits)+len(beta.Unknown) > 0 || beta.AllUnknown || beta.Interval != 15*time.Minute || beta.ClearAge != 4*time.Minute || beta.HitAge != 0 {
 		t.Errorf("beta: %+v", beta)
 	}
 	if gamma := listOf(t, b, "gamma"); !gamma.AllUnknown || gamma.Health != dnsbl.HealthSuspended || gamma.Why == "" || gamma.Unknown != nil {
@@ -96,7 +97,7 @@ func TestOnlyWhatIsAskedForIsAsked(t *testing.T) {
 	w.set("alpha.example", listing("127.0.0.10", "203.0.113.7"))
 	w.set("beta.example", listing(""))
 	c := checkOf(t, envOf(load(t, two), w), "lists")
-	b := look(t, c, Ask{Why: "asked for", Lists: []string{"alpha", "gone"}, Who: []string{"203.0.113.7", "example.com", "192.0.2.1"}})
+	b := look(t, c, Ask{Why: "asked for", Lists: []string{"alpha", "gone"}, Who: []string{"203.0.113.7", "example.com", "192.0.2.1", "203.0.113.7"}})
 	if len(b.Lists) != 1 || w.questions("beta.example") > 0 {
 		t.Errorf("lists: %+v", b.Lists)
 	}
@@ -107,6 +108,12 @@ func TestOnlyWhatIsAskedForIsAsked(t *testing.T) {
 	if h := alpha.Hits[0]; h.Class != reputation.ClassPolicy || h.Accuses() || h.Alert != "never" {
 		t.Errorf("a policy code at impact info is %+v", h)
 	}
+	if b := look(t, c, Ask{Who: []string{"203.0.113.7"}}); b.Health != nil {
+		t.Errorf("what one address was answered judges the resolver: %+v", b.Health)
+	}
+	if b := look(t, c, Ask{Lists: []string{"alpha"}}); b.Health != nil || len(b.Lists) != 1 {
+		t.Errorf("one list of five judges the resolver: %+v", b.Health)
+	}
 	want := []string{"gone is not among the lists in use", "192.0.2.1 is not among the configured addresses and domains"}
 	if !slices.Equal(b.Skipped, want) || b.Health != nil {
 		t.Errorf("skipped %q, health %+v", b.Skipped, b.Health)
@@ -116,7 +123,7 @@ func TestOnlyWhatIsAskedForIsAsked(t *testing.T) {
 func TestUntestedListCountsAsInformation(t *testing.T) {
 	w := newWorld()
 	w.set("loose.example", listing("127.0.0.2", "203.0.113.7"))
-	cfg := load(t, two+`blocklists: {use: [loose], add: [{id: loose, zone: loose.example, impact: high, codes: {127.0.0.2: spam}, test: {none: true}}]}`)
+	cfg := load(t, two+`blocklists: {use: [loose], add: [{id: loose, zone: loose.example, impact: info, alert: now, codes: {127.0.0.2: spam}, test: {none: true}}]}`)
 	b := look(t, checkOf(t, envOf(cfg, w), "lists"), Ask{Why: WhySchedule})
 	l := listOf(t, b, "loose")
 	if h := l.Hits[0]; !h.Untested || h.Alert != "never" || h.Impact != reputation.Info || !slices.Equal(l.Unknown, []string{"203.0.113.8"}) {
@@ -124,9 +131,9 @@ func TestUntestedListCountsAsInformation(t *testing.T) {
 	}
 }
 
-// everyone lists all addresses of 203.0.113.0/24 and no test point.
+// everyone lists all but one of sixteen addresses and no test point.
 func everyone(who string) ([]string, resolve.Failure) {
-	if strings.HasPrefix(who, "203.0.113.") {
+	if strings.HasPrefix(who, "203.0.113.") && who != "203.0.113.15" {
 		return []string{"127.0.0.2"}, ""
 	}
 	return nil, ""
@@ -146,7 +153,7 @@ func TestMassHitWaitsForItsSecondLook(t *testing.T) {
 		first := time.Now()
 		b := look(t, c, Ask{Why: WhySchedule})
 		alpha := listOf(t, b, "alpha")
-		if len(alpha.Hits) > 0 || !alpha.AllUnknown || alpha.Health != dnsbl.HealthOK || !strings.Contains(alpha.Why, "16 of 16") {
+		if len(alpha.Hits) > 0 || len(alpha.Unknown) != 15 || alpha.AllUnknown || alpha.Health != dnsbl.HealthOK || !strings.Contains(alpha.Why, "15 of 16") {
 			t.Errorf("the first look is believed: %+v", alpha)
 		}
 		if beta := listOf(t, b, "beta"); len(beta.Hits) != 1 {
@@ -172,12 +179,20 @@ func TestMassHitWaitsForItsSecondLook(t *testing.T) {
 		}
 
 		time.Sleep(2 * time.Minute)
-		if b = look(t, c, again); len(listOf(t, b, "alpha").Hits) != 16 || len(b.Wants) > 0 {
+		if b = look(t, c, again); len(listOf(t, b, "alpha").Hits) != 15 || len(b.Wants) > 0 {
 			t.Errorf("the second look is not believed: %+v", b)
 		}
 		time.Sleep(15 * time.Minute)
-		if b = look(t, c, Ask{Why: WhySchedule}); len(listOf(t, b, "alpha").Hits) != 16 {
+		if b = look(t, c, Ask{Why: WhySchedule}); len(listOf(t, b, "alpha").Hits) != 15 {
 			t.Error("held back once more")
+		}
+		w.set("alpha.example", failing(resolve.FailTimeout))
+		time.Sleep(15 * time.Minute)
+		look(t, c, Ask{Why: WhySchedule})
+		w.set("alpha.example", everyone)
+		time.Sleep(15 * time.Minute)
+		if b = look(t, c, Ask{Why: WhySchedule}); len(listOf(t, b, "alpha").Hits) != 15 {
+			t.Error("held back once more, because the list was silent in between")
 		}
 
 		w.set("alpha.example", listing(""))
@@ -206,7 +221,7 @@ func TestKnownMassHitIsNotHeldBack(t *testing.T) {
 		return nil
 	}
 	c := checkOf(t, env, "lists")
-	if b := look(t, c, Ask{Why: WhySchedule, Lists: []string{"alpha"}}); len(listOf(t, b, "alpha").Hits) != 16 {
+	if b := look(t, c, Ask{Why: WhySchedule, Lists: []string{"alpha"}}); len(listOf(t, b, "alpha").Hits) != 15 {
 		t.Error("after a restart, a fleet that is known to be listed is held back")
 	}
 }
@@ -290,6 +305,8 @@ func TestCoverageIsSaid(t *testing.T) {
 	}{
 		{"all answer", []list{ok, ok, ok, ok}, "", "", ""},
 		{"half answer", []list{ok, ok, dead, empty}, "", "", ""},
+		{"untested ones do not count", []list{ok, nil, nil, nil}, "", "", ""},
+		{"there are only untested ones", []list{nil, nil}, "-", "-", ""},
 		{"the resolver is silent", []list{dead, dead, dead, dead}, "silent", "-", "4 of 4 lists"},
 		{"each has its own trouble", []list{ok, dead, empty, broken}, "", "coverage", "1 of 4 lists answered"},
 		{"two lists are too few for a diagnosis", []list{dead, empty}, "-", "coverage", "0 of 2 lists answered"},
@@ -299,8 +316,12 @@ func TestCoverageIsSaid(t *testing.T) {
 				w := newWorld()
 				var add []string
 				for i, l := range tc.lists {
+					points := "{listed: [127.0.0.2]}"
+					if l == nil {
+						l, points = ok, "{none: true}"
+					}
 					w.set(fmt.Sprintf("l%d.example", i), l)
-					add = append(add, fmt.Sprintf("{id: l%d, zone: l%[1]d.example, test: {listed: [127.0.0.2]}}", i))
+					add = append(add, fmt.Sprintf("{id: l%d, zone: l%[1]d.example, test: %s}", i, points))
 				}
 				cfg := load(t, "sending_ips: [{ip: 203.0.113.7}]\nblocklists: {use: [l0], add: ["+strings.Join(add, ", ")+"]}")
 				cfg.Lists = cfg.Catalogue.Lists[len(cfg.Catalogue.Lists)-len(tc.lists):]
@@ -337,7 +358,7 @@ func TestPlanStretchesToTheBudget(t *testing.T) {
 	cfg := load(t, `
 sending_ips: [{range: 203.0.113.0/24}]
 domains: [example.com]
-blocklists: {use: [names, free, tight, slow], add: [
+blocklists: {use: [names, six, free, tight, slow], add: [
   {id: free, zone: free.example},
   {id: tight, zone: tight.example, access: {per_day: 20960}},
   {id: slow, zone: slow.example, access: {per_second: 0.1}}]}
@@ -347,7 +368,7 @@ blocklists: {use: [names, free, tight, slow], add: [
 	var got []string
 	for round := range 7 {
 		var pieces []string
-		for _, a := range c.Plan(start.Add(time.Duration(round)*15*time.Minute), round) {
+		for _, a := range c.Plan(start.Add(time.Duration(round)*15*time.Minute-time.Duration(round%2)*30*time.Second), round) {
 			if a.Check != "lists" || a.Why != WhySchedule || a.Who != nil {
 				t.Errorf("%+v", a)
 			}
@@ -388,4 +409,64 @@ func TestKeys(t *testing.T) {
 	case (Ask{Check: "lists", Why: WhySchedule, Lists: []string{"slow"}}).Key() == (Ask{Check: "lists", Why: WhySchedule, Lists: []string{"a", "b"}}).Key():
 		t.Error("a slow list's own piece and the others take each other's place")
 	}
+}
+
+func TestMassHitsInNumbers(t *testing.T) {
+	known := map[string]bool{"a": true, "b": true, "c": true, "d": true, "e": true}
+	bad := reputation.Listing{}
+	policy := reputation.Listing{Class: reputation.ClassPolicy}
+	col := &column{takes: 9, findings: 5}
+	for who := range known {
+		col.hits = append(col.hits, foundHit{Hit: Hit{who, bad}})
+	}
+	for _, who := range []string{"p", "q", "r", "s"} {
+		col.hits = append(col.hits, foundHit{Hit: Hit{who, policy}})
+	}
+	if !col.mass() || col.news(known) || !col.news(nil) {
+		t.Errorf("5 accused of 9, all known: mass %v, news %v; none known: %v", col.mass(), col.news(known), col.news(nil))
+	}
+	for name, c := range map[string]column{
+		"half":       {takes: 10, findings: 5},
+		"of seven":   {takes: 7, findings: 7},
+		"broken now": {takes: 9, findings: 9, cond: dnsbl.Condition{Health: dnsbl.HealthSuspended}},
+	} {
+		if c.mass() {
+			t.Errorf("%s: a mass hit", name)
+		}
+	}
+	if broken := (column{takes: 9, known: 9, cond: dnsbl.Condition{Health: dnsbl.HealthSuspended}}); broken.answered() || broken.told() {
+		t.Error("a list that broke on the way counts as one that answered")
+	}
+}
+
+func TestWhatIsKnownByNowIsNotHeldBack(t *testing.T) {
+	m := NewMemory()
+	start := time.Now()
+	m.hold("alpha", start, massHit{mass: true, news: true, everybody: true})
+	if _, held := m.hold("alpha", start.Add(time.Minute), massHit{mass: true, everybody: true}); held {
+		t.Error("held back though it is known")
+	}
+	if _, held := m.hold("beta", start, massHit{mass: true, everybody: true}); held {
+		t.Error("a mass hit that is known is held back")
+	}
+}
+
+func TestDeadResolverIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		for _, zone := range []string{"alpha", "beta", "gamma"} {
+			w.set(zone+".example", failing(resolve.FailTimeout))
+		}
+		questions := func(yaml string) (n int) {
+			look(t, checkOf(t, envOf(load(t, yaml+"\nblocklists: {use: [alpha, beta, gamma]}"), w), "lists"), Ask{Why: WhySchedule})
+			for zone := range w.asked {
+				n += len(w.asked[zone])
+			}
+			clear(w.asked)
+			return n
+		}
+		if one, many := questions("sending_ips: [{ip: 10.0.0.0}]"), questions("sending_ips: [{range: 10.0.0.0/18}]"); many != one {
+			t.Errorf("%d questions for a fleet, %d for one address", many, one)
+		}
+	})
 }

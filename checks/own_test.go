@@ -43,6 +43,8 @@ func TestNamesOfOurAddresses(t *testing.T) {
 	w := newWorld()
 	w.add(t, `
 		7.24.9.5.in-addr.arpa. 300 IN PTR mx1.example.com.
+		7.24.9.5.in-addr.arpa. 300 IN PTR mx.example.com.
+		mx.example.com. 300 IN A 5.9.24.7
 		mx1.example.com. 300 IN A 5.9.24.7
 		9.24.9.5.in-addr.arpa. 300 IN PTR stray.example.com.`)
 	dns := failingNames{w, "10.24.9.5.in-addr.arpa."}
@@ -127,6 +129,7 @@ func TestOwnMXIsJudgedAtAllAddresses(t *testing.T) {
 		{"no STARTTLS", []string{lab.Offering("SIZE 1000")}, []string{"mx-starttls"}, []string{"mx-reach", "mx-bare-lf"}, []string{"mx-cert-name", "mx-tls-old"}},
 		{"one address does not tell", []string{good, lab.Refusing("421 4.3.2 later")}, nil, nil, []string{"mx-reach", "mx-starttls", "mx-bare-lf"}},
 		{"self-signed, for another name", []string{strings.Replace(good, "* tls", "* tls cert=self-signed", 1)}, []string{"mx-cert-chain"}, []string{"mx-starttls"}, nil},
+		{"a note is no fault", []string{good + "C: QUIT\n* close"}, nil, []string{"mx-reach", "mx-bare-lf"}, nil},
 		{"expired", []string{strings.Replace(good, "* tls", "* tls cert=expired", 1)}, []string{"mx-cert-expiry"}, []string{"mx-cert-chain"}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -168,6 +171,14 @@ func TestOwnMXWithoutARoute(t *testing.T) {
 func TestCertificateIsRenewedInTime(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	const day = 24 * time.Hour
+	ending := func(left time.Duration) smtp.Result {
+		return smtp.Result{At: now, Outcome: reputation.Advertised, TLS: &smtp.TLS{Version: "TLS 1.3", Handshake: "ok", Chain: "ok", Name: "ok", Expiry: "ok", NotAfter: now.Add(left)}}
+	}
+	for _, both := range [][]smtp.Result{{ending(5 * day), ending(15 * day)}, {ending(15 * day), ending(5 * day)}} {
+		if l := ownMX("example.com", both); len(l.Faults) != 1 || l.Faults[0].Impact != reputation.Critical {
+			t.Errorf("the worse of two: %+v", l.Faults)
+		}
+	}
 	for _, tc := range []struct {
 		left   time.Duration
 		impact reputation.Impact // info: no fault
@@ -182,8 +193,7 @@ func TestCertificateIsRenewedInTime(t *testing.T) {
 		{time.Hour, reputation.Critical, "in 0 days"},
 		{-time.Hour, reputation.Critical, "expired on 2026-11-24"},
 	} {
-		r := smtp.Result{At: now, Outcome: reputation.Advertised, TLS: &smtp.TLS{Version: "TLS 1.3", Handshake: "ok", Chain: "ok", Name: "ok", Expiry: "ok", NotAfter: now.Add(tc.left)}}
-		l := ownMX("example.com", []smtp.Result{r})
+		l := ownMX("example.com", []smtp.Result{ending(tc.left)})
 		fine := slices.Contains(l.Fine, smtp.OwnMXExpiry)
 		switch {
 		case tc.impact == reputation.Info:

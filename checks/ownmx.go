@@ -82,7 +82,6 @@ func ownMX(domain string, results []smtp.Result) OwnLook {
 	}
 	for _, f := range worst {
 		look.Faults = append(look.Faults, faultOf(f))
-		delete(fine, f.ID)
 	}
 	for id, n := range fine {
 		if n == len(results) {

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -140,6 +141,12 @@ func TestControlsAreCombinedByFamily(t *testing.T) {
 	if w.Looks[1].Control != reputation.OutcomeUnknown || w.Looks[2].Control != reputation.OutcomeUnknown {
 		t.Errorf("IPv4 vouches for IPv6: %+v", w.Looks[1:])
 	}
+	view = controlView{}
+	view.add([]smtp.Look{{Addr: v4, Outcome: reputation.Absent}, {Addr: v6, Outcome: reputation.Advertised}})
+	view.into(&w)
+	if w.Looks[0].Control != reputation.Absent || w.Looks[1].Control != reputation.Advertised {
+		t.Errorf("families are mixed up: %+v", w.Looks)
+	}
 }
 
 func TestRefusalIsExplained(t *testing.T) {
@@ -172,6 +179,11 @@ func TestWhyNothingCouldBeTold(t *testing.T) {
 			t.Errorf("%s: %+v", tc.partner, w)
 		}
 	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if b := c.Look(ctx, Ask{Partner: "contoso.example"})[0]; b.Wire != nil || len(b.Skipped) == 0 {
+		t.Errorf("stopped on the way: %+v", b)
+	}
 	b := look(t, c, Ask{Partner: "contoso.example", From: []string{"127.0.0.77", "127.0.0.7"}})
 	if len(b.Wire) != 1 || len(b.Skipped) != 1 || !strings.Contains(b.Skipped[0], "127.0.0.77 is neither") {
 		t.Errorf("an address that is no longer configured: %q, %d looks", b.Skipped, len(b.Wire))
@@ -187,6 +199,9 @@ func TestSecondLookIsAtAnotherAddress(t *testing.T) {
 	for _, avoid := range []netip.Addr{oneIP, twoIP} {
 		for range 4 { // hosts of one preference are shuffled
 			w := wireOf(t, look(t, c, Ask{Partner: "fabrikam.example", From: []string{"127.0.0.7"}, Avoid: avoid}), "127.0.0.7>fabrikam.example")
+			if len(w.Looks) != 1 || w.Looks[0].Addrs != 2 {
+				t.Errorf("%d looks, %d addresses", len(w.Looks), w.Looks[0].Addrs)
+			}
 			if w.Looks[0].Addr == avoid {
 				t.Fatalf("looked at %s again", avoid)
 			}
@@ -253,6 +268,11 @@ own_mx: [example.com]
 probes: {canaries: 2}
 `)
 	c := checkOf(t, envOf(cfg, newWorld()), "partners")
+	for _, p := range []string{"example.com", "contoso.com"} { // our own MX; an address on standby
+		if b := look(t, c, Ask{Partner: p, From: []string{"203.0.113.9"}}); b.Wire != nil || len(b.Skipped) != 1 {
+			t.Errorf("%s: %+v", p, b)
+		}
+	}
 	turns := map[string]int{}
 	for round := range 4 {
 		asks := c.Plan(time.Now(), round)
@@ -267,7 +287,7 @@ probes: {canaries: 2}
 		if got := asks[2]; !slices.Equal(got.From, []string{"203.0.113.9", "office"}) {
 			t.Errorf("an entry with from: %+v", got)
 		}
-		if !slices.Equal(asks[0].From, asks[1].From) {
+		if rotation(cfg.Partners[0]) != "google" || rotation(cfg.Partners[2]) != "own.example" || !slices.Equal(asks[0].From, asks[1].From) {
 			t.Errorf("two partners of one provider: %v and %v", asks[0].From, asks[1].From)
 		}
 		for _, from := range asks[0].From {

@@ -72,7 +72,11 @@ func (s Surveyor) from(ctx context.Context, p config.Partner, v smtp.Vantage, ro
 	nowhere := func(f smtp.Failure, why string) []smtp.Result {
 		return []smtp.Result{smtp.Nowhere(p.Name(), v, now(), f, why)}
 	}
-	if noRoute != nil {
+	stopped := func() []smtp.Result { return nowhere(smtp.FailCanceled, "stopped by us before the look") }
+	switch {
+	case ctx.Err() != nil:
+		return stopped()
+	case noRoute != nil:
 		return nowhere(routeFailure(noRoute), noRoute.Error())
 	}
 	looker := politeLooker{s, p, providerOf(p, route)}
@@ -88,7 +92,7 @@ func (s Surveyor) from(ctx context.Context, p config.Partner, v smtp.Vantage, ro
 	case len(results) > 0:
 		return results
 	case ctx.Err() != nil:
-		return nowhere(smtp.FailCanceled, "stopped by us before the look")
+		return stopped()
 	}
 	return nowhere(smtp.FailFamily, "none of the partner's addresses is of this vantage's family")
 }

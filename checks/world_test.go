@@ -24,7 +24,8 @@ type world struct {
 	mu      sync.Mutex
 	lists   map[string]list
 	records []dns.RR
-	asked   map[string][]string // by zone: who was asked for
+	asked   map[string][]string      // by zone: who was asked for
+	left    map[string]time.Duration // what a cache has left of the TTL, by who was asked for; else all of it
 }
 
 // list answers for an address or domain: its codes, or a failure.
@@ -57,7 +58,9 @@ func (l list) failingFor(f resolve.Failure, who ...string) list {
 	}
 }
 
-func newWorld() *world { return &world{lists: map[string]list{}, asked: map[string][]string{}} }
+func newWorld() *world {
+	return &world{lists: map[string]list{}, asked: map[string][]string{}, left: map[string]time.Duration{}}
+}
 
 func (w *world) set(zone string, l list) {
 	w.mu.Lock()
@@ -120,7 +123,11 @@ func (w *world) Lookup(ctx context.Context, q resolve.Query) (resolve.Answer, er
 		for _, c := range codes {
 			rrs = append(rrs, &dns.A{A: net.ParseIP(c)})
 		}
-		return answer(q, rrs...), nil
+		a := answer(q, rrs...)
+		if left, aged := w.left[who]; aged {
+			a.TTL = left
+		}
+		return a, nil
 	}
 	var rrs []dns.RR
 	for _, rr := range w.records {
