@@ -11,11 +11,8 @@ import (
 	"time"
 
 	"repwatch/incident"
-	"repwatch/reputation"
 	"repwatch/store"
 )
-
-const critical = reputation.Critical
 
 // Dispatcher delivers what waits in the outbox: one goroutine per notifier, so
 // that none waits for another.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,12 +156,12 @@ func TestOneNotifierDoesNotHoldBackAnother(t *testing.T) {
 		if n := len(w.pending("log")); n != 0 {
 			t.Errorf("%d alerts of the log wait for Slack", n)
 		}
-		if got := strings.Join(picky.got, " "); got != "2  2" { // the notice between them; of incident 1 none, as its first is refused
+		if got := picky.all(); got != "2  2" { // the notice between them; of incident 1 none, as its first is refused
 			t.Errorf("delivered of incidents %q", got)
 		}
-		picky.refuse = ""
+		picky.allow()
 		time.Sleep(15*time.Minute + time.Second)
-		if got := strings.Join(picky.got, " "); got != "2  2 1 1 1 1 1" {
+		if got := picky.all(); got != "2  2 1 1 1 1 1" {
 			t.Errorf("delivered of incidents %q", got)
 		}
 	})
@@ -168,6 +169,7 @@ func TestOneNotifierDoesNotHoldBackAnother(t *testing.T) {
 
 // pickyNotifier refuses the alerts of one incident.
 type pickyNotifier struct {
+	mu     sync.Mutex
 	refuse string
 	got    []string
 }
@@ -175,9 +177,23 @@ type pickyNotifier struct {
 func (*pickyNotifier) Name() string { return "picky" }
 
 func (p *pickyNotifier) Send(_ context.Context, s Sending) (Receipt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.refuse != "" && s.Alert.Incident == p.refuse {
 		return Receipt{}, &Error{Kind: Skip, After: retryRefused, Words: "not this one", Refused: true}
 	}
 	p.got = append(p.got, s.Alert.Incident)
 	return Receipt{}, nil
+}
+
+func (p *pickyNotifier) allow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = ""
+}
+
+func (p *pickyNotifier) all() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return strings.Join(p.got, " ")
 }

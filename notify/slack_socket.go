@@ -103,10 +103,7 @@ func (b *Buttons) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		why := "Slack ended the connection"
-		if err != nil {
-			why = b.hide.text(inner(err).Error())
-		}
+		why := b.hide.text(inner(err).Error())
 		b.log.Warn("slack buttons: not connected", "why", why, "hint", "notify.slack.app_token must be an app-level token (xapp-) with connections:write, and Socket Mode be on")
 		b.tell(true, why)
 		if sleep(ctx, b.retry) != nil {
