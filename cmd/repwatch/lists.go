@@ -96,23 +96,29 @@ func (a *app) runListsTest(ctx context.Context, cfg *config.Loaded, lists []*dns
 		return api.Lists{}, err
 	}
 	defer client.Close()
-	engine := dnsbl.New(dnsbl.Options{Resolver: client, TestBudget: cfg.DNS.Timeout.D(), Redact: cfg.Redact})
 	bar := a.err.progress("testing lists", len(lists))
 	defer bar.finish()
+	conditions := testLists(ctx, cfg, client, lists, bar.update)
+	if ctx.Err() != nil {
+		return api.Lists{}, ctx.Err()
+	}
+	return api.ListsOf(time.Now(), cfg, lists, conditions, dnsbl.Diagnose(conditions, client.asked)), nil
+}
+
+// testLists asks all lists their test points at once.
+func testLists(ctx context.Context, cfg *config.Loaded, client *resolver, lists []*dnsbl.List, update dnsbl.Progress) []dnsbl.Condition {
+	engine := dnsbl.New(dnsbl.Options{Resolver: client, TestBudget: cfg.DNS.Timeout.D(), Redact: cfg.Redact})
 	conditions := make([]dnsbl.Condition, len(lists))
 	var wg sync.WaitGroup
 	var done atomic.Int64
 	for i, l := range lists {
 		wg.Go(func() {
 			conditions[i] = engine.Test(ctx, l, 0)
-			bar.update(int(done.Add(1)), len(lists))
+			update(int(done.Add(1)), len(lists))
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return api.Lists{}, ctx.Err()
-	}
-	return api.ListsOf(time.Now(), cfg, lists, conditions, dnsbl.Diagnose(conditions, client.asked)), nil
+	return conditions
 }
 
 func (a *app) printLists(doc api.Lists, all bool) {

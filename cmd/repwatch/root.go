@@ -45,20 +45,14 @@ Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration in `FILE` (default "+defaultConfig+" if there)")
-	root.AddCommand(a.demo(), a.runCmd(), a.initCmd(), a.check(), a.probe(), a.explain(), a.lists(), a.replay(), a.configCmd(), a.version(), a.man())
+	root.AddCommand(a.demo(), a.runCmd(), a.initCmd(), a.doctor(), a.check(), a.probe(), a.explain(), a.lists(), a.replay(), a.configCmd(), a.version(), a.man())
 	return root
 }
 
 // load reads the configuration named by -c, the default one if it is there, or
 // none at all. Warnings go to stderr, once.
 func (a *app) load() (*config.Loaded, error) {
-	path := a.file
-	if path == "" {
-		if _, err := os.Stat(a.defaultFile); err == nil {
-			path = a.defaultFile
-		}
-	}
-	c, err := config.Load(path, embeddedCatalogue())
+	c, err := config.Load(a.configPath(), embeddedCatalogue())
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +60,16 @@ func (a *app) load() (*config.Loaded, error) {
 		a.err.warn("%s", w)
 	}
 	return c, nil
+}
+
+// configPath is the file to read, empty for none.
+func (a *app) configPath() string {
+	if a.file == "" {
+		if _, err := os.Stat(a.defaultFile); err == nil {
+			return a.defaultFile
+		}
+	}
+	return a.file
 }
 
 // outputFlag adds -o with the formats a command knows, the first being the default.
