@@ -53,15 +53,8 @@ func open(path string, o Options, format int, steps map[int]migration) (*DB, err
 	return db, nil
 }
 
-// prepare checks the pages and the format, and brings an older file up to date.
+// prepare checks the format, and brings an older file up to date.
 func (db *DB) prepare(o Options, format int, steps map[int]migration) error {
-	said, err := db.checkPages()
-	if err == nil && len(said) > 0 {
-		err = damage("the file is damaged: %s", strings.Join(said[:min(3, len(said))], "; "))
-	}
-	if err != nil {
-		return db.explain(err)
-	}
 	found, empty, err := db.format()
 	switch {
 	case err != nil:
@@ -114,10 +107,11 @@ func create(path string, format int) error {
 
 func openBolt(path string, o Options) (b *bolt.DB, err error) {
 	old := debug.SetPanicOnFault(true)
+	var file *os.File
 	defer func() {
 		debug.SetPanicOnFault(old)
 		if p := recover(); p != nil {
-			err = faultError(path, p)
+			err = errors.Join(faultError(path, p), file.Close()) // or it would stay locked
 		}
 	}()
 	size := mapped
@@ -125,7 +119,11 @@ func openBolt(path string, o Options) (b *bolt.DB, err error) {
 		size = 0
 	}
 	b, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: o.Timeout, ReadOnly: o.ReadOnly,
-		FreelistType: bolt.FreelistMapType, InitialMmapSize: size, NoStatistics: true})
+		FreelistType: bolt.FreelistMapType, InitialMmapSize: size, NoStatistics: true,
+		OpenFile: func(name string, flag int, perm os.FileMode) (_ *os.File, err error) {
+			file, err = os.OpenFile(name, flag, perm)
+			return file, err
+		}})
 	if err != nil {
 		return nil, openError(path, err)
 	}
@@ -133,7 +131,7 @@ func openBolt(path string, o Options) (b *bolt.DB, err error) {
 	return b, nil
 }
 
-// inspect looks at the file before bbolt maps it.
+// inspect looks at the file before bbolt maps it, while nobody writes to it.
 func inspect(path string, o Options) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -146,17 +144,28 @@ func inspect(path string, o Options) error {
 	if err != nil {
 		return openError(path, err)
 	}
-	defer f.Close()
-	found := inspectFile(f, o)
-	if found == nil {
-		return nil
+	defer f.Close() // and with it the lock
+	if err := share(f, o.Timeout); err != nil {
+		return openError(path, err)
 	}
-	if errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
-		return openError(path, syscall.EWOULDBLOCK) // somebody writes at this moment: what was seen may be half of it
+	if found := inspectFile(f, o); found != nil {
+		found.Path = path
+		return found
 	}
-	found.Path = path
-	return found
+	return nil
 }
+
+// share locks a file against those who write; bbolt's own lock is of the same kind.
+func share(f *os.File, timeout time.Duration) error {
+	for deadline := time.Now().Add(timeout); ; time.Sleep(lockPoll) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+const lockPoll = 10 * time.Millisecond
 
 func kindOfFile(m fs.FileMode) string {
 	switch {
@@ -187,7 +196,7 @@ func inspectFile(f *os.File, o Options) *Error {
 	if len(metas) == 0 {
 		return noMeta(head, seen)
 	}
-	info, err := f.Stat() // after the metas: a file that is being written only grows
+	info, err := f.Stat()
 	if err != nil {
 		return &Error{Kind: ErrDamaged, What: err.Error(), Err: err}
 	}
@@ -195,6 +204,9 @@ func inspectFile(f *os.File, o Options) *Error {
 	if want := int64(metas[0].highWater) * metas[0].pageSize; info.Size() < want {
 		return &Error{Kind: ErrDamaged, Hint: hintDamaged,
 			What: fmt.Sprintf("the file is truncated: %d of at least %d bytes are there", info.Size(), want)}
+	}
+	if said := checkPages(f, metas[0]); len(said) > 0 {
+		return &Error{Kind: ErrDamaged, Hint: hintDamaged, What: "the file is damaged: " + strings.Join(said[:min(3, len(said))], "; ")}
 	}
 	return nil
 }

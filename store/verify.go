@@ -20,6 +20,9 @@ type Report struct {
 	Records   int
 	Episodes  int
 	Incidents int
+	// Head: one of the two head pages is not whole, as after a crash in the middle of
+	// a change. The other stands for it, and the next change mends it.
+	Head bool
 	// Problems are what is wrong; none is fine. At most maxProblems are kept of More.
 	Problems []Problem
 	More     int // problems beyond those
@@ -73,14 +76,25 @@ func Verify(path string) (Report, error) {
 	if err != nil {
 		return r, err
 	}
+	head := headTorn(path)
 	r, err = db.Verify()
-	if err == nil && r.OK() {
+	if r.Head = head; err == nil && r.OK() && !head {
 		err = db.secondOpinion(&r)
 	}
 	return r, errors.Join(err, db.Close())
 }
 
-// secondOpinion asks bbolt's own check, which is not for a file that may fault or that others write to.
+func headTorn(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false // it was open a moment ago
+	}
+	defer f.Close()
+	metas, _ := readMetas(f)
+	return len(metas) < 2
+}
+
+// secondOpinion asks bbolt's own check, which is not for a file that may fault, that others write to, or with a torn head.
 func (db *DB) secondOpinion(r *Report) error {
 	return db.view(func(b *bolt.Tx) error {
 		for err := range b.Check() {
