@@ -36,7 +36,7 @@ func New(db *store.DB, notifiers []Notifier, log *slog.Logger, health func(name 
 }
 
 // Run delivers until ctx ends; a send under way then has 10 s to finish. It may
-// be called once.
+// be called once, and no two dispatchers may run on one store at a time.
 func (d *Dispatcher) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range d.senders {
@@ -101,6 +101,33 @@ func Test(ctx context.Context, notifiers []Notifier, now time.Time) []TestResult
 			start := time.Now()
 			r, err := n.Send(ctx, s)
 			results[i] = TestResult{Name: n.Name(), Took: time.Since(start), Trouble: r.Trouble, Err: err}
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+// checker is a notifier that can tell whether it would work, without sending anything.
+type checker interface {
+	check(ctx context.Context) error
+}
+
+// Check asks each notifier's service whether it would take our messages, and
+// sends none. Notifiers that cannot ask (log, webhooks) have no result.
+func Check(ctx context.Context, notifiers []Notifier) []TestResult {
+	var able []veiled
+	for _, n := range notifiers {
+		if v, ok := n.(veiled); ok && v.checks() {
+			able = append(able, v)
+		}
+	}
+	results := make([]TestResult, len(able))
+	var wg sync.WaitGroup
+	for i, n := range able {
+		wg.Go(func() {
+			start := time.Now()
+			err := n.check(ctx)
+			results[i] = TestResult{Name: n.Name(), Took: time.Since(start), Err: err}
 		})
 	}
 	wg.Wait()

@@ -68,7 +68,7 @@ func (m *email) Send(ctx context.Context, s Sending) (Receipt, error) {
 		return Receipt{}, err
 	}
 	r := Receipt{Trouble: left}
-	if s.Alert.Incident != "" && s.Handle == nil {
+	if s.Threaded() && s.Handle == nil {
 		r.Handle = &store.Handle{Notifier: m.Name(), Incident: s.Alert.Incident, TS: m.messageID(s), At: s.Alert.At}
 	}
 	return r, nil
@@ -93,7 +93,7 @@ func (m *email) compose(s Sending) (*mail.Msg, error) {
 	msg.Subject(mailSubject(a))
 	msg.SetDateWithValue(later(a.At, a.Due)) // after quiet hours it must not sort below yesterday's mail
 	msg.SetMessageIDWithValue(m.messageID(s))
-	if h := s.Handle; h != nil && h.TS != "" {
+	if h := s.Handle; s.Threaded() && h != nil && h.TS != "" {
 		msg.SetGenHeaderPreformatted(mail.HeaderInReplyTo, "<"+h.TS+">")
 		msg.SetGenHeaderPreformatted(mail.HeaderReferences, "<"+h.TS+">")
 	}

@@ -24,19 +24,33 @@ const mailTimeout = 2 * time.Minute
 // submit hands one mail over. A recipient that is refused costs only itself:
 // left says which.
 func (m *email) submit(ctx context.Context, raw []byte) (left string, err error) {
+	err = m.session(ctx, func(c *smtp.Client) error {
+		left, err = m.transact(c, raw)
+		return err
+	})
+	return left, err
+}
+
+// check logs in and goes, without a mail.
+func (m *email) check(ctx context.Context) error {
+	return m.session(ctx, (*smtp.Client).Quit)
+}
+
+// session connects, turns TLS on, logs in and has f talk.
+func (m *email) session(ctx context.Context, f func(*smtp.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
 	defer cancel()
 	conn, err := m.dial(ctx)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // a read or write under way ends with ctx
 	defer conn.Close()
 	c, err := m.greet(conn)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return m.transact(c, raw)
+	return f(c)
 }
 
 // dial connects, with TLS from the first byte on port 465 (RFC 8314 §3.3).

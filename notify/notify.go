@@ -46,6 +46,16 @@ type Sending struct {
 	Origin string
 }
 
+// Threaded reports that the alert belongs to an incident's thread; the others stand alone.
+func (s Sending) Threaded() bool {
+	switch s.Alert.Kind {
+	case incident.AlertDigest, incident.AlertNotice, incident.AlertTest:
+		return false
+	default:
+		return s.Alert.Incident != ""
+	}
+}
+
 // ID names an alert for services that know duplicates by a name.
 func (s Sending) ID() string {
 	if s.Alert.Incident == "" {

@@ -91,7 +91,7 @@ func (b *slackBot) Name() string { return "slack" }
 // Send does what is left to do for an alert. Whatever it gets done is in the
 // Receipt, so that a second try does not repeat it.
 func (b *slackBot) Send(ctx context.Context, s Sending) (Receipt, error) {
-	if s.Alert.Incident == "" {
+	if !s.Threaded() {
 		return b.sendAlone(ctx, s)
 	}
 	if s.Now.Title == "" {
@@ -111,7 +111,7 @@ func (b *slackBot) Send(ctx context.Context, s Sending) (Receipt, error) {
 
 // sendAlone posts what belongs to no incident.
 func (b *slackBot) sendAlone(ctx context.Context, s Sending) (Receipt, error) {
-	tag := slackTag{Origin: s.Origin, Seq: s.Alert.Seq, Part: partAlone}
+	tag := slackTag{Origin: s.Origin, Incident: s.Alert.Incident, Seq: s.Alert.Seq, Part: partAlone}
 	if s.InDoubt {
 		if _, found, err := b.findAnywhere(ctx, s, isTagged(tag)); found || err != nil {
 			return Receipt{}, err
@@ -258,3 +258,11 @@ func (m slackMessage) hash() string {
 }
 
 func seqText(seq uint64) string { return strconv.FormatUint(seq, 10) }
+
+// check asks Slack whether it knows us, and posts nothing.
+func (b *slackBot) check(ctx context.Context) error {
+	if _, err := b.api.AuthTestContext(ctx); err != nil {
+		return readSlack("auth.test", err).err
+	}
+	return nil
+}

@@ -2,12 +2,15 @@ package notify
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"repwatch/config"
 	"repwatch/incident"
+	"repwatch/internal/lab"
 	"repwatch/store"
 )
 
@@ -146,4 +149,33 @@ func TestBackoff(t *testing.T) {
 	if p, _ = p.fail(now, &Error{Kind: Skip, After: time.Minute}, 0); p.notBefore != now.Add(time.Second) {
 		t.Errorf("a message that is refused alone holds back others until %s", p.notBefore)
 	}
+}
+
+// Whatever a server says, nobody is mentioned, nothing becomes a link, and Slack takes it.
+func FuzzForeignText(f *testing.F) {
+	for _, s := range []string{"550 <!channel>", "<http://a|b>", "@here", "```", "&lt;", "\x00\xff\u202e", strings.Repeat("<", 5000)} {
+		f.Add(s, s)
+	}
+	slack := lab.NewSlackHandler()
+	e := newEnv(slog.New(slog.DiscardHandler), nil)
+	e.client.Transport = inProcess{slack}
+	f.Fuzz(func(t *testing.T, title, line string) {
+		m := incident.Message{Incident: "7", Title: title, Fields: []incident.Field{{Name: line, Lines: []string{line, title}}}}
+		a := incident.Alert{Incident: "7", Message: m, News: line}
+		for _, msg := range []slackMessage{slackRoot(m, "", true), slackReply(a, ""), slackOwn(a, "")} {
+			if strings.ContainsAny(msg.Text+msg.plain, "<>") {
+				t.Errorf("raw markup: %q", msg.Text)
+			}
+			built, _ := buildSlack(config.Notify{Slack: &config.Slack{Token: config.NewSecret(slack.Token), Channel: lab.SlackChannel, APIURL: slack.URL()}}, e)
+			_, refused := built[0].(*slackBot).post(t.Context(), lab.SlackChannel, "", msg, slackTag{})
+			if refused != nil || !slack.Calls()[len(slack.Calls())-1].OK {
+				t.Errorf("refused: %+v", refused)
+			}
+		}
+		for text := range strings.SplitSeq(Text(m, line, mailWidth), "\n") {
+			if strings.ContainsAny(text, "\r\x1b") {
+				t.Errorf("control characters: %q", text)
+			}
+		}
+	})
 }

@@ -83,3 +83,19 @@ func (n veiled) Send(ctx context.Context, s Sending) (Receipt, error) {
 	}
 	return r, nil
 }
+
+func (n veiled) check(ctx context.Context) error {
+	c, ok := n.Notifier.(checker)
+	if !ok {
+		return nil
+	}
+	if err := c.check(ctx); err != nil {
+		return n.hide.error(err)
+	}
+	return nil
+}
+
+func (n veiled) checks() bool {
+	_, ok := n.Notifier.(checker)
+	return ok
+}
