@@ -105,3 +105,17 @@ func ProblemOf(err error) Problem {
 	what, hint, _ := strings.Cut(err.Error(), "\n")
 	return Problem{Error: what, Hint: strings.TrimPrefix(strings.TrimSpace(hint), "hint: ")}
 }
+
+// Preview is what notifiers would send of an incident.
+type Preview struct {
+	Schema   string      `json:"schema"`
+	Incident string      `json:"incident"`
+	Messages []Previewed `json:"messages"`
+}
+
+// Previewed is one message.
+type Previewed struct {
+	Notifier string `json:"notifier"`
+	What     string `json:"what"`
+	Text     string `json:"text"` // as it goes over the wire, made readable
+}

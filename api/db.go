@@ -122,3 +122,32 @@ func ListsHealthOf(tx *store.Tx, cfg *config.Loaded, now time.Time) (Lists, erro
 	}
 	return doc, tx.Err()
 }
+
+// Verify says whether a store is sound.
+type Verify struct {
+	Schema    string          `json:"schema"`
+	At        *time.Time      `json:"at"`
+	Path      string          `json:"path"`
+	OK        bool            `json:"ok"`
+	Format    int             `json:"format"`
+	Bytes     int64           `json:"bytes"`
+	Records   int             `json:"records"`
+	Episodes  int             `json:"episodes"`
+	Incidents int             `json:"incidents"`
+	Problems  []store.Problem `json:"problems"`
+	More      int             `json:"more"` // problems beyond those told
+}
+
+// VerifyOf builds the document.
+func VerifyOf(now time.Time, r store.Report) Verify {
+	return Verify{Schema: Schema("db-verify"), At: utc(now), Path: r.Path, OK: r.OK(), Format: r.Format, Bytes: r.Size,
+		Records: r.Records, Episodes: r.Episodes, Incidents: r.Incidents, Problems: orEmpty(r.Problems), More: r.More}
+}
+
+// Exit is 1 when something is wrong.
+func (v Verify) Exit() int {
+	if v.OK {
+		return ExitOK
+	}
+	return ExitFinding
+}

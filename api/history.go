@@ -31,6 +31,8 @@ type Change struct {
 	What       incident.What   `json:"what"`
 	Kind       reputation.Kind `json:"kind"`
 	Subject    string          `json:"subject"`
+	About      string          `json:"about"`  // its IP, domain or control
+	Target     string          `json:"target"` // its list, partner or aspect
 	After      *time.Time      `json:"after"`
 	By         *time.Time      `json:"by"`
 	FirstSight bool            `json:"first_sight"`
@@ -106,7 +108,7 @@ func watched(tx *store.Tx, subject string) (bool, error) {
 }
 
 func changeOf(r incident.Record) Change {
-	return Change{Seq: r.Seq, At: utc(r.At), What: r.What, Kind: r.Subject.Kind, Subject: r.Subject.String(), After: utc(r.After), By: utc(r.By),
+	return Change{Seq: r.Seq, At: utc(r.At), What: r.What, Kind: r.Subject.Kind, Subject: r.Subject.String(), About: r.Subject.Who(), Target: r.Subject.Target, After: utc(r.After), By: utc(r.By),
 		FirstSight: r.FirstSight, Words: recordWords(r), Incident: orNull(r.Incident), Who: orNull(r.Who)}
 }
 
