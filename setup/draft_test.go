@@ -36,8 +36,14 @@ func load(t *testing.T, text string) *config.Loaded {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return loadFile(t, file)
+}
+
+func loadFile(t *testing.T, file string) *config.Loaded {
+	t.Helper()
 	cfg, err := config.Load(file, repwatch.Blocklists)
 	if err != nil {
+		text, _ := os.ReadFile(file)
 		t.Fatalf("what was written is no good configuration: %v\n%s", err, text)
 	}
 	return cfg
