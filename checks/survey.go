@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -181,7 +182,7 @@ func routeFailure(err error) smtp.Failure {
 }
 
 func nextHop(p config.Partner) smtp.NextHop {
-	hop := smtp.NextHop{Name: p.Name(), Direct: p.Host != "", Port: uint16(p.Port)}
+	hop := smtp.NextHop{Name: cmp.Or(p.Domain, p.Host), Direct: p.Host != "", Port: uint16(p.Port)}
 	if ip, err := netip.ParseAddr(p.Host); err == nil {
 		hop.Addr = ip.Unmap()
 	}

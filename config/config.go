@@ -58,6 +58,8 @@ type Partner struct {
 	From     []IP     `yaml:"from" doc:"Only probe from these sending addresses. Default: all, or canaries where they are many."`
 
 	Own bool `yaml:"-"` // our own MX, from own_mx
+
+	shown string // with its port, where several ports of one name are watched
 }
 
 // Sources are the sending addresses it is probed from; none means all.
@@ -69,8 +71,12 @@ func (p Partner) Sources() []netip.Addr {
 	return out
 }
 
-// Name is the partner as people call it.
+// Name is the partner as people call it: domain or host, with the port where
+// several ports of one name are watched. It is unique in a configuration.
 func (p Partner) Name() string {
+	if p.shown != "" {
+		return p.shown
+	}
 	if p.Domain != "" {
 		return p.Domain
 	}

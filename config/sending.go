@@ -140,6 +140,20 @@ func (v *validator) partners() {
 		}
 		seen[key] = i
 	}
+	v.tellApart()
+}
+
+// tellApart names partners with their ports where the names alone are the same.
+func (v *validator) tellApart() {
+	count := map[string]int{}
+	for _, p := range v.Partners {
+		count[p.Name()]++
+	}
+	for i := range v.Partners {
+		if p := &v.Partners[i]; count[p.Name()] > 1 {
+			p.shown = net.JoinHostPort(p.Name(), p.Port.String())
+		}
+	}
 }
 
 var (
