@@ -119,7 +119,7 @@ func (c *listsCheck) chosen(a Ask, b *Batch) ([]*dnsbl.List, []dnsbl.Point) {
 }
 
 // pairsAtOnce bounds the answers held in memory: about a kilobyte each while a sweep collects them.
-const pairsAtOnce = 1 << 14
+const pairsAtOnce = 1 << 13
 
 // sweep asks in chunks of subjects and gathers the answers in columns. A list
 // that fails is not asked again in the same sweep. It reports false when it was interrupted.

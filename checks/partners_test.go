@@ -263,14 +263,14 @@ sending_ips:
   - {range: 203.0.113.4/31, pool: bulk}
   - {ip: 203.0.113.9, pool: main, state: standby}
 control: [{name: office, socks5: "127.0.0.1:1080"}]
-partners: [{domain: contoso.com, provider: google}, {domain: fabrikam.net, provider: google}, {domain: own.example, from: [203.0.113.9]}]
+partners: [{domain: contoso.com, provider: google}, {domain: adatum.com, provider: google}, {domain: own.example, from: [203.0.113.9]}]
 own_mx: [example.com]
 probes: {canaries: 2}
 `)
 	c := checkOf(t, envOf(cfg, newWorld()), "partners")
-	for _, p := range []string{"example.com", "contoso.com"} { // our own MX; an address on standby
-		if b := look(t, c, Ask{Partner: p, From: []string{"203.0.113.9"}}); b.Wire != nil || len(b.Skipped) != 1 {
-			t.Errorf("%s: %+v", p, b)
+	for partner, from := range map[string]string{"example.com": "office", "contoso.com": "203.0.113.9"} { // our own MX; an address on standby
+		if b := look(t, c, Ask{Partner: partner, From: []string{from}}); b.Wire != nil || len(b.Skipped) != 1 {
+			t.Errorf("%s: %+v", partner, b)
 		}
 	}
 	turns := map[string]int{}
