@@ -242,3 +242,28 @@ func TestABadTokenStopsTheSender(t *testing.T) {
 		}
 	})
 }
+
+// The root mentions whom its first alert mentions, and edits keep that without
+// mentioning again; what mentions later does so in the thread.
+func TestWhoIsMentioned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		w.start()
+		for i, a := range []incident.Alert{alert("1", incident.AlertOpened, ""), alert("1", incident.AlertNews, "1: it got worse"), alert("2", incident.AlertOpened, ""), alert("2", incident.AlertNews, "2: it got worse")} {
+			a.Mention = i == 0 || i == 3
+			w.fold(a)
+			time.Sleep(time.Minute)
+		}
+		roots := w.slack.Roots()
+		for i, want := range []bool{true, false} {
+			reply := w.slack.Replies(roots[i].TS)[0]
+			if got := strings.Contains(roots[i].Text, "<!here>"); got != want || roots[i].Edits != 1 {
+				t.Errorf("incident %d: the root mentions: %t, edits %d", i+1, got, roots[i].Edits)
+			}
+			if got := strings.Contains(reply.Text, "<!here>"); got == want {
+				t.Errorf("incident %d: the reply mentions: %t", i+1, got)
+			}
+		}
+	})
+}

@@ -70,15 +70,15 @@ func slackWhole(m incident.Message, news, mention string) slackMessage {
 	}
 }
 
-// slackReply is a reply in the thread: what is new, nothing else.
+// slackReply is a reply in the thread: what is new, nothing else. News without
+// words would be refused; the title stands in for it.
 func slackReply(a incident.Alert, mention string) slackMessage {
-	news := a.News
-	if news == "" {
-		news = a.Message.Title
+	lines := slackLines(strings.Split(strings.TrimSpace(a.News), "\n"), false)
+	if strings.Join(lines, "") == "" {
+		lines = []string{slackEscape(oneLine(a.Message.Title))}
 	}
-	var lines []string
-	for line := range strings.SplitSeq(strings.TrimSpace(news), "\n") {
-		lines = append(lines, slackEscape(oneLine(line)))
+	if lines[0] == "" && len(lines) == 1 {
+		lines = []string{look(a.Incident)}
 	}
 	text := join(" ", mention, fit(lines, slackPlain, a.Incident))
 	return slackMessage{Text: text, plain: text}
@@ -89,6 +89,9 @@ func slackFields(m incident.Message, news string) []slack.Block {
 	var blocks []slack.Block
 	left := slackTotal
 	section := func(text string) {
+		if strings.TrimSpace(text) == "" { // refused by Slack
+			return
+		}
 		left -= size(text)
 		blocks = append(blocks, slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, text, false, false), nil, nil))
 	}
@@ -100,7 +103,10 @@ func slackFields(m incident.Message, news string) []slack.Block {
 			section(more(len(m.Fields)-i, m.Incident))
 			break
 		}
-		name := "*" + slackEscape(cut(oneLine(f.Name), 100)) + "*\n"
+		name := ""
+		if text := slackEscape(cut(oneLine(f.Name), 100)); text != "" {
+			name = "*" + text + "*\n"
+		}
 		if body := fit(slackLines(f.Lines, len(f.Lines) > 1), min(slackSection, left)-size(name), m.Incident); body != "" {
 			section(name + body)
 		}
