@@ -2,7 +2,9 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -124,7 +126,8 @@ func (db *DB) migrate(now time.Time, from, to int, steps map[int]migration) erro
 		return writeMeta(tx.bolt, m)
 	})
 	if err != nil {
-		return &Error{Kind: ErrOlder, Path: db.path, Err: err, Hint: "use the repwatch that wrote it; a backup is at " + backup,
+		err = errors.Join(err, os.Remove(backup)) // the original is as good, and a daemon that is restarted again and again would fill the disk
+		return &Error{Kind: ErrOlder, Path: db.path, Err: err, Hint: "use the repwatch that wrote it",
 			What: fmt.Sprintf("could not be changed from format %d to %d, and is as it was: %v", from, to, err)}
 	}
 	return db.initialise(now, to)

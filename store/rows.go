@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"unicode/utf8"
 
 	"repwatch/incident"
 	"repwatch/reputation"
@@ -106,33 +107,33 @@ func quickRecord(raw []byte, row *recordRow) bool {
 		}
 		return ok
 	}
-	if !eat(`{"t":`) {
-		return false
+	ok := true
+	stamp := func(key string, to *stamp) {
+		if ok && eat(key) {
+			to.Time, b, ok = parseStamp(b)
+		}
 	}
-	row.At.Time, b = parseStamp(b)
-	if !eat(`,"w":"`) {
+	number := func(key string, to *uint64) {
+		if ok && eat(key) {
+			*to, b, ok = parseNumber(b)
+		}
+	}
+	if stamp(`{"t":`, &row.At); row.At.IsZero() || !eat(`,"w":"`) {
 		return false
 	}
 	end := bytes.IndexByte(b, '"')
-	if end < 0 || bytes.IndexByte(b[:end], '\\') >= 0 {
+	if end < 0 || bytes.ContainsFunc(b[:end], func(r rune) bool { return r == '\\' || r < ' ' || r == utf8.RuneError }) {
 		return false
 	}
 	row.What, b = whatOf(b[:end]), b[end+1:]
-	if eat(`,"s":`) {
-		row.Subject, b = parseNumber(b)
-	}
-	if eat(`,"a":`) {
-		row.After.Time, b = parseStamp(b)
-	}
-	if eat(`,"b":`) {
-		row.By.Time, b = parseStamp(b)
-	}
+	number(`,"s":`, &row.Subject)
+	stamp(`,"a":`, &row.After)
+	stamp(`,"b":`, &row.By)
 	row.FirstSight = eat(`,"f":true`)
-	if eat(`,"x":`) {
-		row.Text, b = parseNumber(b)
-	}
-	if eat(`,"e":`) {
-		row.Episode, b = parseNumber(b)
+	number(`,"x":`, &row.Text)
+	number(`,"e":`, &row.Episode)
+	if !ok {
+		return false
 	}
 	if eat(`,"more":`) && len(b) > 0 {
 		row.More = new(moreOfRecord)

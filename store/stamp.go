@@ -28,8 +28,8 @@ func (s stamp) MarshalJSON() ([]byte, error) {
 }
 
 func (s *stamp) UnmarshalJSON(b []byte) error {
-	t, rest := parseStamp(b)
-	if len(rest) > 0 || len(b) == 0 {
+	t, rest, ok := parseStamp(b)
+	if !ok || len(rest) > 0 {
 		return fmt.Errorf("%q is no time", b)
 	}
 	s.Time = t
@@ -37,27 +37,36 @@ func (s *stamp) UnmarshalJSON(b []byte) error {
 }
 
 // parseStamp reads a time from the beginning of b and returns what follows it.
-func parseStamp(b []byte) (time.Time, []byte) {
-	sec, rest := parseNumber(b)
+func parseStamp(b []byte) (t time.Time, rest []byte, ok bool) {
+	sec, rest, ok := parseNumber(b)
+	if !ok || sec > 1<<40 {
+		return t, b, false
+	}
 	ns := uint64(0)
 	if len(rest) > 0 && rest[0] == '.' {
-		var decimals []byte
-		decimals, rest = rest[1:], rest[1:]
-		ns, rest = parseNumber(rest)
-		for digits := len(decimals) - len(rest); digits < 9; digits++ {
+		decimals := rest[1:]
+		for rest = decimals; len(rest) > 0 && rest[0] >= '0' && rest[0] <= '9'; rest = rest[1:] {
+			ns = ns*10 + uint64(rest[0]-'0')
+		}
+		digits := len(decimals) - len(rest)
+		if digits == 0 || digits > 9 {
+			return t, b, false
+		}
+		for ; digits < 9; digits++ {
 			ns *= 10
 		}
 	}
-	return time.Unix(int64(sec), int64(ns)).UTC(), rest
+	return time.Unix(int64(sec), int64(ns)).UTC(), rest, true
 }
 
-// parseNumber reads digits from the beginning of b and returns what follows them.
-func parseNumber(b []byte) (n uint64, rest []byte) {
-	for len(b) > 0 && b[0] >= '0' && b[0] <= '9' {
-		n = n*10 + uint64(b[0]-'0')
-		b = b[1:]
+// parseNumber reads a number as JSON writes it from the beginning of b and returns what follows it.
+func parseNumber(b []byte) (n uint64, rest []byte, ok bool) {
+	const most = 19 // digits that surely fit
+	for rest = b; len(rest) > 0 && rest[0] >= '0' && rest[0] <= '9'; rest = rest[1:] {
+		n = n*10 + uint64(rest[0]-'0')
 	}
-	return n, b
+	digits := len(b) - len(rest)
+	return n, rest, digits > 0 && digits <= most && (digits == 1 || b[0] != '0')
 }
 
 // utc drops the zone and the monotonic clock, which no file keeps.

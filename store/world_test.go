@@ -288,8 +288,14 @@ func (w *world) deliver() error {
 	row := &w.outbox[n][at]
 	row.Attempts, row.Tried, row.Failed = row.Attempts+1, w.now, ""
 	if w.rnd.IntN(3) == 0 {
+		if err := w.db.Failed(n, q.Seq, w.now, w.now.Add(time.Minute), "503"); err != nil {
+			return err
+		}
 		row.Failed, row.Retry = "503", w.now.Add(time.Minute)
-		return w.db.Failed(n, q.Seq, w.now, row.Retry, row.Failed)
+		return nil
+	}
+	if err := w.db.Delivered(n, q.Seq, w.now, &Handle{Notifier: n, Incident: q.Incident, TS: fmt.Sprint(q.Seq), At: w.now}); err != nil {
+		return err
 	}
 	w.outbox[n] = slices.Delete(w.outbox[n], at, at+1)
 	if w.told[q.Incident] == nil {
@@ -298,7 +304,7 @@ func (w *world) deliver() error {
 	if w.told[q.Incident][n].IsZero() {
 		w.told[q.Incident][n] = w.now
 	}
-	return w.db.Delivered(n, q.Seq, w.now, &Handle{Notifier: n, Incident: q.Incident, TS: fmt.Sprint(q.Seq), At: w.now})
+	return nil
 }
 
 // first reports that no earlier row of the same incident waits.
