@@ -103,11 +103,7 @@ func (d *Daemon) recheckIncident(id string, now time.Time) (asks []checks.Ask, w
 	}
 	for _, s := range open {
 		if s.Kind == reputation.KindOwn || s.Kind == reputation.KindHealth {
-			check := "own"
-			if s.Kind == reputation.KindHealth {
-				check = "lists"
-			}
-			asks, words = append(asks, checks.Ask{Check: check, Why: whyAsked, At: now}), append(words, s.String())
+			asks, words = append(asks, recheckFault(d.Config(), s, now)...), append(words, s.String())
 			continue
 		}
 		more, said, err := recheck(d.Config(), s.String(), now)
@@ -120,6 +116,20 @@ func (d *Daemon) recheckIncident(id string, now time.Time) (asks []checks.Ask, w
 		return nil, nil, fmt.Errorf("nothing of #%s is open", id)
 	}
 	return asks, words, nil
+}
+
+// recheckFault looks at our own side, or at what our seeing was in doubt by.
+func recheckFault(cfg *config.Loaded, s reputation.Subject, now time.Time) (asks []checks.Ask) {
+	switch {
+	case s.Kind == reputation.KindOwn:
+		return []checks.Ask{{Check: "own", Why: whyAsked, At: now}}
+	case s.Domain == "port25", s.Domain == "control", s.Domain == "address":
+		for _, p := range cfg.Partners[:min(len(cfg.Partners), maxPeers)] {
+			asks = append(asks, checks.Ask{Check: "partners", Why: whyAsked, At: now, Partner: p.Name(), From: []string{s.Target}})
+		}
+		return asks
+	}
+	return []checks.Ask{{Check: "lists", Why: whyAsked, At: now}}
 }
 
 // pressed carries out a button of a message; what it returns is shown to the person.

@@ -56,6 +56,9 @@ type Daemon struct {
 	ready   func()
 
 	reloading sync.Mutex
+	rounds    rounds
+
+	equip func(*config.Loaded) (equipment, error) // what looking is done with; tests bring a world of their own
 
 	beat        atomic.Int64 // unix nanoseconds: when the loop that folds by time last went round
 	lastSuccess atomic.Int64 // unix seconds: when a look last told something for sure
@@ -68,7 +71,9 @@ func New(o Options) (*Daemon, error) {
 		return nil, errors.New("watch: a daemon needs a store, a configuration and a log")
 	}
 	d := &Daemon{opt: o, log: o.Log, queue: newQueue(), seen: checks.NewMemory(), ready: func() {}}
-	d.fold = &folder{db: o.DB, log: o.Log, judged: map[uint64]spoken{}, recent: map[string]time.Time{}, asked: map[string]time.Time{}, providers: map[string]string{}}
+	d.fold = newFolder(o.DB, o.Log)
+	d.rounds.of = map[string]turn{}
+	d.equip = d.equipment
 	d.state = api.Runtime{Version: o.Version}
 	return d, nil
 }
@@ -105,6 +110,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.mu.Unlock()
 	gen.stop()
 	d.waitLooks()
+	d.keepBudgets()
 	d.sending.Wait()
 	gen.close()
 	return nil
@@ -158,17 +164,19 @@ func (d *Daemon) look(a checks.Ask) {
 	}
 	d.looking.Go(func() {
 		if !gen.enter() {
-			d.queue.done(a, time.Now(), false)
+			d.queue.giveBack(a)
 			return
 		}
 		defer gen.leave()
 		batches := check.Look(gen.ctx, a)
-		if gen.ctx.Err() == nil {
-			for _, b := range batches {
-				d.take(b)
-			}
+		if gen.ctx.Err() != nil { // by a reload: what is still watched is to be looked at all the same
+			d.queue.giveBack(a)
+			return
 		}
-		d.queue.done(a, time.Now(), gen.ctx.Err() == nil)
+		for _, b := range batches {
+			d.take(b)
+		}
+		d.queue.done(a, time.Now(), true)
 	})
 }
 
@@ -225,7 +233,7 @@ func (d *Daemon) stored(err error) {
 	case errors.Is(err, store.ErrFull):
 		d.log.Error("the disk is full: nothing is written, nothing acknowledged is lost", "err", err, "hint", "make room; watching goes on by itself")
 		if !d.full.Swap(true) {
-			go d.shoutFull()
+			d.sending.Go(d.shoutFull)
 		}
 	default:
 		d.log.Error("what was seen could not be stored", "err", err)

@@ -21,20 +21,30 @@ import (
 // looks itself; it returns the looks that it would like to see taken. It is safe
 // for concurrent use: one fold at a time.
 type folder struct {
-	db        *store.DB
-	log       *slog.Logger
-	notifiers []string // whose outbox gets a copy of each alert
+	db  *store.DB
+	log *slog.Logger
+
+	write func(time.Time, func(*store.Tx) error) error // runs a transaction
 
 	mu     sync.Mutex
 	cfg    *config.Loaded
 	policy incident.Policy
+
+	notifiers []string // whose outbox gets a copy of each alert
+	broken    []string // notifiers that are configured, but cannot be used now
+
 	// cause has observed all records up to seen; nil: it is to be rebuilt.
 	cause     *correlate.Correlator
 	seen      uint64
 	judged    map[uint64]spoken    // what was last said of losses, by episode
 	recent    map[string]time.Time // incidents resolved of late
-	providers map[string]string    // who runs a partner's mail servers, as last seen
 	asked     map[string]time.Time // derived looks that were wanted of late, so that none is wanted twice a minute
+	providers map[string]string    // who runs a partner's mail servers, as last seen
+}
+
+func newFolder(db *store.DB, log *slog.Logger) *folder {
+	return &folder{db: db, log: log, write: db.Update,
+		judged: map[uint64]spoken{}, recent: map[string]time.Time{}, asked: map[string]time.Time{}, providers: map[string]string{}}
 }
 
 // revisable is how long after its end an incident's verdict may still be revised
@@ -49,6 +59,29 @@ type fold struct {
 	records []incident.Record
 	wants   []checks.Ask
 	listed  map[string][]reputation.Subject // by list, as before this batch; nil: not read yet
+	undo    []func()                        // puts back what the folder remembers beside the store
+}
+
+// remember changes what the folder remembers beside the store. It is forgotten
+// again if the transaction fails: what was never stored was never said.
+func remember[K comparable, V any](x *fold, m map[K]V, k K, v V) {
+	old, was := m[k]
+	x.undo = append(x.undo, func() { restore(m, k, old, was) })
+	m[k] = v
+}
+
+func forget[K comparable, V any](x *fold, m map[K]V, k K) {
+	old, was := m[k]
+	x.undo = append(x.undo, func() { restore(m, k, old, was) })
+	delete(m, k)
+}
+
+func restore[K comparable, V any](m map[K]V, k K, old V, was bool) {
+	if was {
+		m[k] = old
+		return
+	}
+	delete(m, k)
 }
 
 // Fold takes in a batch. The asks are looks that it wants because of it.
@@ -84,7 +117,7 @@ func (f *folder) update(now time.Time, change func(*fold) error) ([]checks.Ask, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var x *fold
-	err := f.db.Update(now, func(tx *store.Tx) error {
+	err := f.write(now, func(tx *store.Tx) error {
 		x = &fold{folder: f, tx: tx, now: tx.Now()}
 		if err := change(x); err != nil {
 			return err
@@ -93,6 +126,11 @@ func (f *folder) update(now time.Time, change func(*fold) error) ([]checks.Ask, 
 	})
 	if err != nil {
 		f.cause = nil // it may have observed what was rolled back
+		if x != nil {
+			for _, undo := range slices.Backward(x.undo) {
+				undo()
+			}
+		}
 		return nil, fmt.Errorf("what was seen could not be stored: %w", err)
 	}
 	return x.wants, nil
@@ -194,7 +232,7 @@ func (x *fold) world() (incident.World, error) {
 	}
 	for id, at := range x.recent {
 		if x.now.Sub(at) > revisable {
-			delete(x.recent, id)
+			forget(x, x.recent, id)
 			continue
 		}
 		i, ok, err := x.tx.Incidents().Get(id)
@@ -270,9 +308,9 @@ func (x *fold) apply(o incident.Output) error {
 			return err
 		}
 		if i.Status == incident.Resolved {
-			x.recent[i.ID] = x.now
+			remember(x, x.recent, i.ID, x.now)
 		} else {
-			delete(x.recent, i.ID)
+			forget(x, x.recent, i.ID)
 		}
 		if err := x.tx.Messages().Put(i.ID, o.Messages[i.ID]); err != nil {
 			return err

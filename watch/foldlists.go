@@ -110,7 +110,7 @@ func (x *fold) hit(l checks.ListLook, st store.List, h checks.Hit) error {
 	if known && cur.Accuses() == h.Accuses() {
 		return x.still(s, cur, h)
 	}
-	b, err := x.since(st, h.Who, st.ClearAge, l.Ended)
+	b, err := x.onset(l, st, s, cur, known)
 	if err != nil {
 		return err
 	}
@@ -125,6 +125,33 @@ func (x *fold) hit(l checks.ListLook, st store.List, h checks.Hit) error {
 		return err
 	}
 	return x.tx.Listings().Put(s, store.Listing{Listing: listing, Begin: b, FirstSight: e.FirstSight, Episode: e.ID, Seq: e.Seq})
+}
+
+// onset is when what the list says of the pair began: not before what it said until then.
+func (x *fold) onset(l checks.ListLook, st store.List, s reputation.Subject, cur store.Listing, known bool) (reputation.Bracket, error) {
+	if known {
+		b, err := x.since(st, s.Who(), st.HitAge, l.Ended)
+		return notBefore(b, cur.Begin.By), err
+	}
+	b, err := x.since(st, s.Who(), st.ClearAge, l.Ended)
+	if err != nil || b.After.IsZero() {
+		return b, err
+	}
+	for e := range x.tx.EpisodesOf(s) {
+		b = notBefore(b, e.End.After)
+	}
+	return b, x.tx.Err()
+}
+
+// notBefore moves the begin of a bracket up to t; its end never lies before its begin.
+func notBefore(b reputation.Bracket, t time.Time) reputation.Bracket {
+	if b.After.Before(t) {
+		b.After = t
+	}
+	if b.By.Before(b.After) {
+		b.By = b.After
+	}
+	return b
 }
 
 // still takes in what a listing says now: other codes are news, other words are not.
@@ -177,13 +204,7 @@ func (x *fold) cleared(l checks.ListLook, st store.List, before []reputation.Sub
 		if err != nil {
 			return err
 		}
-		if b.After.Before(cur.Begin.By) { // it was still listed when it was first seen to be
-			b.After = cur.Begin.By
-		}
-		if b.By.Before(b.After) {
-			b.By = b.After
-		}
-		if err := x.unlist(s, cur, b); err != nil {
+		if err := x.unlist(s, cur, notBefore(b, cur.Begin.By)); err != nil { // it was still listed when it was first seen to be
 			return err
 		}
 		if cur.Accuses() {
@@ -207,8 +228,9 @@ func (x *fold) listedOn(list string) []reputation.Subject {
 // sure notes what this sweep told for sure, and of whom it could not.
 func (x *fold) sure(st *store.List, l checks.ListLook) {
 	if l.Asked != nil { // a part of the whole: its pairs are surer now, the sweep is as old as it was
+		unknown := setOf(l.Unknown)
 		for _, who := range l.Asked {
-			if !slices.Contains(l.Unknown, who) {
+			if !unknown[who] {
 				delete(st.Stale, who)
 			}
 		}

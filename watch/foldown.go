@@ -58,7 +58,9 @@ func (x *fold) faulty(s reputation.Subject, fault incident.Fault, at time.Time, 
 	}
 	worse := known && fault.Impact > row.Impact
 	row.Fault = fault
-	row.Bad, row.Good = row.Bad+1, 0
+	if row.Bad == 0 || at.Sub(row.Since) >= x.cfg.Schedule.ConfirmAfter.D() {
+		row.Bad++ // looks of one and the same moment are one look
+	}
 	switch {
 	case row.Episode == 0 && row.Bad >= needed:
 		e, err := x.open(incident.Record{What: incident.Faulty, Subject: s, Bracket: reputation.Bracket{By: row.Since}, FirstSight: true, Fault: &fault})
@@ -66,8 +68,9 @@ func (x *fold) faulty(s reputation.Subject, fault incident.Fault, at time.Time, 
 			return err
 		}
 		row.Episode = e.ID
-	case row.Episode == 0:
+	case row.Episode == 0 && !known:
 		x.askHealth(s)
+	case row.Episode == 0: // its second look is on its way
 	case worse:
 		if _, err := x.append(incident.Record{What: incident.Faulty, Subject: s, Bracket: reputation.Bracket{By: at}, Fault: &fault, Episode: row.Episode}); err != nil {
 			return err
@@ -111,14 +114,10 @@ func (x *fold) askHealth(s reputation.Subject) {
 	at := x.now.Add(x.cfg.Schedule.ConfirmAfter.D())
 	switch s.Domain {
 	case "resolver", "coverage":
-		x.want(checks.Ask{Check: "lists", Why: "confirm", At: at})
-	case "port25":
+		x.want(checks.Ask{Check: "lists", Why: whyConfirm, At: at})
+	case "port25", "control":
 		for _, p := range x.cfg.Partners[:min(len(x.cfg.Partners), maxPeers)] {
-			x.want(checks.Ask{Check: "partners", Why: "confirm", At: at, Partner: p.Name(), From: []string{s.Target}})
-		}
-	case "control":
-		for _, p := range x.cfg.Partners[:min(len(x.cfg.Partners), maxPeers)] {
-			x.want(checks.Ask{Check: "partners", Why: "confirm", At: at, Partner: p.Name(), From: []string{s.Target}})
+			x.want(checks.Ask{Check: "partners", Why: whyConfirm, At: at, Partner: p.Name(), From: []string{s.Target}})
 		}
 	}
 }
@@ -132,12 +131,14 @@ func (x *fold) paths(looks []checks.WireLook) error {
 	if ok, err := x.pathsMatter(looks); !ok || err != nil {
 		return err
 	}
+	for _, w := range looks {
+		by[pathOf(w.Subject)] = &tally{}
+	}
 	for s, row := range x.tx.Wire().All() {
-		key := pathOf(s)
-		if by[key] == nil {
-			by[key] = &tally{}
+		t := by[pathOf(s)]
+		if t == nil {
+			continue // nobody looked from there now: its second look is still to come
 		}
-		t := by[key]
 		t.asked++
 		switch {
 		case row.Failed == 0 && !row.LastSure.IsZero():

@@ -207,7 +207,7 @@ func (x *fold) controlSaw(w checks.WireLook, before smtp.State, row store.Wire) 
 // wanted turns the judge's wishes into asks.
 func (x *fold) wanted(s reputation.Subject, wants []smtp.Want) {
 	for _, w := range wants {
-		a := checks.Ask{Check: "partners", Why: "confirm", At: w.At, Partner: s.Target, From: []string{s.Who()}, Avoid: w.AvoidAddr}
+		a := checks.Ask{Check: "partners", Why: whyConfirm, At: w.At, Partner: s.Target, From: []string{s.Who()}, Avoid: w.AvoidAddr}
 		switch w.Who {
 		case smtp.WantControl:
 			if s.Kind == reputation.KindControl || len(x.cfg.Control) == 0 {
@@ -229,7 +229,7 @@ func (x *fold) want(a checks.Ask) {
 		if last, ok := x.asked[a.Key()]; ok && x.now.Sub(last) < time.Minute {
 			return
 		}
-		x.asked[a.Key()] = x.now
+		remember(x, x.asked, a.Key(), x.now)
 	}
 	x.wants = append(x.wants, a)
 }

@@ -3,7 +3,6 @@ package watch
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"time"
@@ -26,14 +25,20 @@ type generation struct {
 	ctx        context.Context
 	cancel     context.CancelFunc
 	checks     map[string]checks.Check
-	order      []checks.Check
 	dispatcher *notify.Dispatcher
 	notifiers  []notify.Notifier
 	problems   []notify.Problem
-	client     *resolve.Client
-	engine     *dnsbl.Engine
-	slots      chan struct{}
-	rounds     sync.WaitGroup
+	equipment
+	slots     chan struct{}
+	rounds    sync.WaitGroup
+	delivered chan struct{} // closed when the dispatcher has stopped
+}
+
+// equipment is what looks are taken with.
+type equipment struct {
+	looks  []checks.Check
+	engine *dnsbl.Engine // keeps account of what lists were asked
+	close  func()
 }
 
 // maxLooks is how many looks are under way at once. Most of them wait for politeness.
@@ -55,41 +60,49 @@ func (g *generation) stop() {
 	g.rounds.Wait()
 }
 
-func (g *generation) close() { g.client.Close() }
-
 // build sets up a generation without starting anything.
 func (d *Daemon) build(ctx context.Context, cfg *config.Loaded) (*generation, error) {
-	g := &generation{cfg: cfg, checks: map[string]checks.Check{}, slots: make(chan struct{}, maxLooks)}
-	servers, err := d.servers(cfg)
-	if err != nil {
+	g := &generation{cfg: cfg, checks: map[string]checks.Check{}, slots: make(chan struct{}, maxLooks), delivered: make(chan struct{})}
+	var err error
+	if g.equipment, err = d.equip(cfg); err != nil {
 		return nil, err
 	}
-	g.client, err = resolve.New(resolve.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Tries: cfg.DNS.Tries, InFlight: cfg.DNS.InFlight})
-	if err != nil {
-		return nil, err
-	}
-	engine := dnsbl.New(dnsbl.Options{Resolver: g.client, TestBudget: cfg.DNS.Timeout.D(), Redact: cfg.Redact})
-	g.engine = engine
-	d.restoreBudgets(engine, cfg)
-	env := checks.Env{
-		Config: cfg, DNS: g.client, Engine: engine, Gate: d.gate(cfg), Resolvers: servers, Listed: d.fold.listed, Memory: d.seen,
-		Prober:  &smtp.Prober{Roots: d.opt.Roots},
-		Explain: replies.Explainer{ListByZone: cfg.Catalogue.IDByZone},
-	}
-	if g.order, err = checks.Build(env); err != nil {
-		return nil, err
-	}
-	for _, c := range g.order {
+	for _, c := range g.looks {
 		g.checks[c.Name()] = c
 	}
 	g.notifiers, g.problems = notify.Build(cfg, d.log, cfg.Redact)
 	g.notifiers = append(g.notifiers, d.opt.Extra...)
 	g.dispatcher, err = notify.New(d.opt.DB, g.notifiers, d.log, d.notifierHealth)
 	if err != nil {
+		g.close()
 		return nil, err
 	}
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	return g, nil
+}
+
+// equipment makes what looks at the real world.
+func (d *Daemon) equipment(cfg *config.Loaded) (equipment, error) {
+	servers, err := d.servers(cfg)
+	if err != nil {
+		return equipment{}, err
+	}
+	client, err := resolve.New(resolve.Options{Servers: servers, Timeout: cfg.DNS.Timeout.D(), Tries: cfg.DNS.Tries, InFlight: cfg.DNS.InFlight})
+	if err != nil {
+		return equipment{}, err
+	}
+	engine := dnsbl.New(dnsbl.Options{Resolver: client, TestBudget: cfg.DNS.Timeout.D(), Redact: cfg.Redact})
+	d.restoreBudgets(engine, cfg)
+	looks, err := checks.Build(checks.Env{
+		Config: cfg, DNS: client, Engine: engine, Gate: d.gate(cfg), Resolvers: servers, Listed: d.fold.listed, Memory: d.seen,
+		Prober:  &smtp.Prober{Roots: d.opt.Roots},
+		Explain: replies.Explainer{ListByZone: cfg.Catalogue.IDByZone},
+	})
+	if err != nil {
+		client.Close()
+		return equipment{}, err
+	}
+	return equipment{looks: looks, engine: engine, close: client.Close}, nil
 }
 
 func (d *Daemon) servers(cfg *config.Loaded) ([]netip.AddrPort, error) {
@@ -115,7 +128,7 @@ func (d *Daemon) gate(cfg *config.Loaded) *smtp.Gate {
 	if err != nil {
 		d.log.Warn("the ledger of sessions could not be read; politeness starts anew", "err", err)
 	}
-	return smtp.NewGate(smtp.GateConfig{Spacing: cfg.Probes.Spacing.D(), Jitter: float64(cfg.Schedule.Jitter), PerDay: cfg.Probes.PerProviderDay}, past, d.opt.DB.Ledger)
+	return smtp.NewGate(smtp.GateConfig{Spacing: cfg.Probes.Spacing.D(), Jitter: share(cfg.Schedule.Jitter), PerDay: cfg.Probes.PerProviderDay}, past, d.opt.DB.Ledger)
 }
 
 // install puts a configuration in force and starts its rounds and notifiers.
@@ -124,10 +137,12 @@ func (d *Daemon) install(ctx context.Context, cfg *config.Loaded, first bool) er
 	if err != nil {
 		return err
 	}
+	var broken []string
 	for _, p := range g.problems {
 		d.log.Error("a notifier cannot be used", "problem", fmt.Sprint(p))
+		broken = append(broken, p.Name)
 	}
-	if err := d.fold.adopt(time.Now().UTC(), cfg, g.dispatcher.Names()); err != nil {
+	if err := d.fold.adopt(time.Now().UTC(), cfg, g.dispatcher.Names(), broken); err != nil {
 		g.cancel()
 		g.close()
 		return err
@@ -141,49 +156,39 @@ func (d *Daemon) install(ctx context.Context, cfg *config.Loaded, first bool) er
 		old.stop()
 		d.looking.Go(old.close)
 	}
-	d.sending.Go(func() { g.dispatcher.Run(g.ctx) })
+	d.sending.Go(func() {
+		defer close(g.delivered)
+		if old != nil {
+			<-old.delivered // a message that it is still sending is not to be sent beside it
+		}
+		g.dispatcher.Run(g.ctx)
+	})
 	if b := notify.NewButtons(cfg, d.log, cfg.Redact, d.pressed, d.notifierHealth); b != nil {
 		d.sending.Go(func() { b.Run(g.ctx) })
 	}
+	d.startRounds(g, first)
+	return nil
+}
+
+func (d *Daemon) startRounds(g *generation, first bool) {
 	now := time.Now()
-	for _, c := range g.order {
+	if first {
+		doubts, err := d.fold.doubts(now.UTC())
+		if err != nil {
+			d.log.Warn("what waits for a second look could not be read; it gets one in its round", "err", err)
+		}
+		d.queue.add(doubts...)
+	}
+	for _, c := range g.looks {
 		d.startRound(c, now, first)
 		g.rounds.Go(func() { d.round(g, c) })
 	}
-	return nil
 }
 
 // startRound looks once at start: at everything, or after a reload at what was never looked at.
 func (d *Daemon) startRound(c checks.Check, now time.Time, first bool) {
-	for _, a := range c.Plan(now, 0) {
+	for _, a := range c.Plan(now, d.rounds.get(c.Name()).n) {
 		if first || c.Name() != "partners" || d.fold.newcomer(a) {
-			d.queue.add(a)
-		}
-	}
-}
-
-// round plans the looks of a check whenever its schedule says so. What is still
-// under way from the round before is not asked for again.
-func (d *Daemon) round(g *generation, c checks.Check) {
-	schedule, zone := c.Schedule(), g.cfg.Schedule.Timezone.Loc()
-	for n := 1; ; n++ {
-		now := time.Now()
-		next := schedule.Next(now.In(zone))
-		if next.IsZero() {
-			return
-		}
-		timer := time.NewTimer(next.Sub(now))
-		select {
-		case <-g.ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
-		spread := time.Duration(float64(g.cfg.Schedule.Jitter) * float64(schedule.Every(now)))
-		for _, a := range c.Plan(time.Now(), n) {
-			if spread > 0 {
-				a.At = next.Add(rand.N(spread))
-			}
 			d.queue.add(a)
 		}
 	}

@@ -38,9 +38,14 @@ func (x *fold) judgements(w incident.World) map[uint64]incident.Judgement {
 		verdicts[id] = v
 		say := spoken{v.Cause, v.List, v.Word, v.Provisional, e.Incident}
 		if x.judged[id] != say {
-			x.judged[id] = say
+			remember(x, x.judged, id, say)
 			changed[e.Incident] = true
 			out[id] = incident.Judgement{}
+		}
+	}
+	for id := range x.judged {
+		if w.Episodes[id] == nil { // nothing more will be said of it
+			forget(x, x.judged, id)
 		}
 	}
 	for id, v := range verdicts {

@@ -87,6 +87,19 @@ func (q *queue) done(a checks.Ask, now time.Time, again bool) {
 	q.poke()
 }
 
+// giveBack says that a look was given up before it told anything; it waits again, unless
+// another of its key does.
+func (q *queue) giveBack(a checks.Ask) {
+	q.mu.Lock()
+	key := a.Key()
+	delete(q.running, key)
+	if _, waits := q.waiting[key]; !waits {
+		q.waiting[key] = a
+	}
+	q.mu.Unlock()
+	q.poke()
+}
+
 // list are the looks that wait, in no order, and how many are under way.
 func (q *queue) list() (waiting []checks.Ask, running int) {
 	q.mu.Lock()

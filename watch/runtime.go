@@ -32,8 +32,8 @@ func (d *Daemon) Runtime() api.Runtime {
 	if gen == nil {
 		return r
 	}
-	for _, c := range gen.order {
-		if next := c.Schedule().Next(time.Now().In(gen.cfg.Schedule.Timezone.Loc())); !next.IsZero() {
+	for _, c := range gen.looks {
+		if next := d.nextRound(gen, c); !next.IsZero() {
 			r.Next = append(r.Next, api.NextLook{What: "round of " + c.Name(), At: next.UTC()})
 		}
 	}

@@ -39,7 +39,6 @@ func (d *Daemon) ticks(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			d.keepBudgets()
 			return
 		case <-ticker.C:
 		}
@@ -114,12 +113,32 @@ func (x *fold) digest(w incident.World) error {
 	if err := x.tx.Settings().Put(lastDigest, raw); err != nil || !ok {
 		return err // the first day begins now
 	}
+	if err := x.endedSince(w, last); err != nil {
+		return err
+	}
 	a := incident.DigestOf(w, last, x.now, x.policy)
 	if a == nil {
 		return nil
 	}
 	_, err = x.tx.Enqueue(*a, x.notifiers)
 	return err
+}
+
+// endedSince adds the incidents that ended since last to the world, which by itself
+// goes back no further than verdicts may still be revised.
+func (x *fold) endedSince(w incident.World, last time.Time) error {
+	for id, i := range x.tx.Incidents().All() {
+		if w.Incidents[id] != nil || i.Status != incident.Resolved || !i.Resolved.After(last) {
+			continue
+		}
+		w.Incidents[id] = &i
+		for _, e := range i.Episodes {
+			if err := x.loadEpisode(w, e); err != nil {
+				return err
+			}
+		}
+	}
+	return x.tx.Err()
 }
 
 // pulse tells when nothing could be seen for long: silence then is ours, and no

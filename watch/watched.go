@@ -43,17 +43,17 @@ func (f *folder) provider(s reputation.Subject, w store.Wire) {
 // adopt puts a configuration in force: what is new is watched from now on, what is
 // no longer watched is closed as that (rule of truth 11), notifiers that are new
 // hear of what is open, and what waits for those that are gone is dropped.
-func (f *folder) adopt(now time.Time, cfg *config.Loaded, notifiers []string) error {
+// What waits for a broken notifier, one that is configured but cannot be used now, stays.
+// After an error the configuration before is in force.
+func (f *folder) adopt(now time.Time, cfg *config.Loaded, notifiers, broken []string) error {
 	f.mu.Lock()
-	f.cfg, f.cause = cfg, nil
-	was := f.policy.Proven
-	f.policy = policyOf(cfg)
-	f.policy.Proven = was
+	oldCfg, oldPolicy, oldNotifiers, oldBroken := f.cfg, f.policy, f.notifiers, f.broken
+	f.cfg, f.policy, f.notifiers, f.broken, f.cause = cfg, policyOf(cfg), notifiers, broken, nil
+	f.policy.Proven = oldPolicy.Proven
 	f.policy.Provider = func(partner string) string { return f.providers[partner] }
-	f.notifiers = notifiers
 	f.mu.Unlock()
 	_, err := f.update(now, func(x *fold) error {
-		for _, step := range []func() error{x.watchSubjects, x.closeListings, x.closeWires, x.closeFaults, x.notifierRows} {
+		for _, step := range []func() error{x.watchSubjects, x.closeListings, x.closeWires, x.closeFaults, x.notifierRows, x.introduce} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -61,9 +61,11 @@ func (f *folder) adopt(now time.Time, cfg *config.Loaded, notifiers []string) er
 		return nil
 	})
 	if err != nil {
-		return err
+		f.mu.Lock()
+		f.cfg, f.policy, f.notifiers, f.broken, f.cause = oldCfg, oldPolicy, oldNotifiers, oldBroken, nil
+		f.mu.Unlock()
 	}
-	return f.introduce(now)
+	return err
 }
 
 // watchSubjects notes since when each address and domain is watched: before that
@@ -192,12 +194,17 @@ func (x *fold) stillOurs(s reputation.Subject) bool {
 	case s.Domain == "control":
 		return slices.ContainsFunc(x.cfg.Control, func(c config.Control) bool { return c.Name == s.Target })
 	case s.Domain == "notifier":
-		return slices.Contains(x.notifiers, s.Target) || s.Target == notify.ButtonsName
+		return x.configured(s.Target) || s.Target == notify.ButtonsName
 	}
 	return true
 }
 
 const knownNotifiers = "notifiers"
+
+// configured: the notifier is wanted, whether it can be used or not.
+func (x *fold) configured(name string) bool {
+	return slices.Contains(x.notifiers, name) || slices.Contains(x.broken, name)
+}
 
 // notifierRows drops what waits for notifiers that are no longer configured.
 func (x *fold) notifierRows() error {
@@ -206,7 +213,7 @@ func (x *fold) notifierRows() error {
 		return err
 	}
 	for _, name := range known {
-		if slices.Contains(x.notifiers, name) {
+		if x.configured(name) {
 			continue
 		}
 		n := 0
@@ -220,7 +227,11 @@ func (x *fold) notifierRows() error {
 			x.log.Warn("a notifier is no longer configured; what waited for it is dropped", "notifier", name, "alerts", n)
 		}
 	}
-	return nil
+	raw, err := json.Marshal(slices.Concat(x.notifiers, x.broken))
+	if err != nil {
+		return err
+	}
+	return x.tx.Settings().Put(knownNotifiers, raw)
 }
 
 func (x *fold) knownNotifiers() (names []string, err error) {
@@ -231,41 +242,68 @@ func (x *fold) knownNotifiers() (names []string, err error) {
 	return names, json.Unmarshal(raw, &names)
 }
 
-// introduce tells notifiers that are new what is open and was told to the others.
-func (f *folder) introduce(now time.Time) error {
+// introduce tells notifiers what is open, was told to others, and not to them: those
+// that are new, and those that could not be used for a while.
+func (x *fold) introduce() error {
+	for i := range x.tx.OpenIncidents() {
+		if !i.Told {
+			continue
+		}
+		missed, err := x.missed(i.ID)
+		if err != nil || len(missed) == 0 {
+			return err
+		}
+		m, ok, err := x.tx.Messages().Get(i.ID)
+		if err != nil || !ok {
+			return err
+		}
+		a := incident.Alert{Incident: i.ID, Kind: incident.AlertOpened, At: x.now, Due: x.now, Key: string(incident.AlertOpened), Message: m}
+		if _, err := x.tx.Enqueue(a, missed); err != nil {
+			return err
+		}
+	}
+	return x.tx.Err()
+}
+
+// missed are the notifiers that neither told of the incident nor are about to.
+func (x *fold) missed(id string) (out []string, err error) {
+	told, _, err := x.tx.Told().Get(id)
+	if err != nil {
+		return nil, err
+	}
+	about := map[string]bool{}
+	for q := range x.tx.PendingOf(id) {
+		about[q.Notifier] = true
+	}
+	for _, n := range x.notifiers {
+		if told[n].IsZero() && !about[n] {
+			out = append(out, n)
+		}
+	}
+	return out, nil
+}
+
+// doubts are the second looks that were due when the daemon stopped: a change
+// that waits for its confirmation does not wait for its turn in the rounds.
+func (f *folder) doubts(now time.Time) (asks []checks.Ask, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.db.Update(now, func(tx *store.Tx) error {
-		x := &fold{folder: f, tx: tx, now: tx.Now()}
-		known, err := x.knownNotifiers()
-		if err != nil {
-			return err
-		}
-		fresh := slices.DeleteFunc(slices.Clone(f.notifiers), func(n string) bool { return slices.Contains(known, n) })
-		raw, err := json.Marshal(f.notifiers)
-		if err != nil {
-			return err
-		}
-		if err := tx.Settings().Put(knownNotifiers, raw); err != nil || len(fresh) == 0 {
-			return err
-		}
-		for i := range tx.OpenIncidents() {
-			if !i.Told {
-				continue
-			}
-			m, ok, err := tx.Messages().Get(i.ID)
-			if err != nil {
-				return err
-			}
-			if !ok {
-				continue
-			}
-			if _, err := tx.Enqueue(incident.Alert{Incident: i.ID, Kind: incident.AlertOpened, At: now, Due: now, Key: string(incident.AlertOpened), Message: m}, fresh); err != nil {
-				return err
+	err = f.db.View(func(tx *store.Tx) error {
+		x := &fold{folder: f, tx: tx, now: now}
+		for s, row := range tx.Wire().All() {
+			if row.Suspects() {
+				x.want(checks.Ask{Check: "partners", Why: whyConfirm, At: now, Partner: s.Target, From: []string{s.Who()}, Avoid: row.Run.Addr})
 			}
 		}
+		for s, row := range tx.Faults().All() {
+			if row.Episode == 0 {
+				x.askHealth(s)
+			}
+		}
+		asks = x.wants
 		return tx.Err()
 	})
+	return asks, err
 }
 
 // worth reports whether a repeated look still makes sense: a watch for a reaction
@@ -285,5 +323,7 @@ func (f *folder) worth(a checks.Ask) bool {
 	return err != nil || lost == (a.Why == whyDelisting)
 }
 
-// whyDelisting marks looks that wait for what was lost to come back.
-const whyDelisting = "delisting"
+const (
+	whyConfirm   = "confirm"
+	whyDelisting = "delisting" // a look that waits for what was lost to come back
+)
