@@ -83,7 +83,7 @@ func (c *Correlator) evidence(v *Verdict, k *loss, f *fit) []string {
 		}
 	}
 	if v.Likeliest.Cause == ByAbuse {
-		out = append(out, fmt.Sprintf("%s often acts when lists begin to accuse this address, but keeps its own time: not any one list", v.Partner))
+		out = append(out, fmt.Sprintf("%s acted about when lists began to accuse this address; the abuse itself explains that better than any one list", v.Partner))
 	}
 	if w := c.whoElse(k); w != "" {
 		out = append(out, w)

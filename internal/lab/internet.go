@@ -21,8 +21,8 @@ type Internet struct {
 	// Contoso is run like Exchange Online, Fabrikam like a Cisco gateway.
 	Contoso, Fabrikam *Partner
 
-	// Sender is the public address that the lists and partners know us by.
-	Sender netip.Addr
+	// Sender is the public address that Contoso knows us by, Other the one that Fabrikam does.
+	Sender, Other netip.Addr
 }
 
 // Partner is a domain with one MX, as we see it and as everybody else does.
@@ -35,9 +35,12 @@ type Partner struct {
 	toUs, others *SMTP
 }
 
-// NewInternet starts the world for a sending address. Close ends it.
-func NewInternet(sender netip.Addr) (*Internet, error) {
-	w := &Internet{Sender: sender}
+// NewInternet starts the world for a sending address, or two. Close ends it.
+func NewInternet(sender netip.Addr, other ...netip.Addr) (*Internet, error) {
+	w := &Internet{Sender: sender, Other: sender}
+	if len(other) > 0 {
+		w.Other = other[0]
+	}
 	if err := w.start(); err != nil {
 		w.Close()
 		return nil, err
@@ -60,10 +63,10 @@ func (w *Internet) start() (err error) {
 	}
 	w.Roots = ca.Pool()
 	routes := map[netip.AddrPort]netip.AddrPort{}
-	if w.Contoso, err = w.partner(ca, "contoso.example", Exchange(), routes); err != nil {
+	if w.Contoso, err = w.partner(ca, "contoso.example", w.Sender, Exchange(), routes); err != nil {
 		return err
 	}
-	if w.Fabrikam, err = w.partner(ca, "fabrikam.example", []string{"8BITMIME", "SIZE 20971520", "STARTTLS"}, routes); err != nil {
+	if w.Fabrikam, err = w.partner(ca, "fabrikam.example", w.Other, []string{"8BITMIME", "SIZE 20971520", "STARTTLS"}, routes); err != nil {
 		return err
 	}
 	w.SOCKS, err = NewSOCKS(routes)
@@ -71,8 +74,8 @@ func (w *Internet) start() (err error) {
 }
 
 // partner makes two servers with one name: ours, and the one that others reach.
-func (w *Internet) partner(ca *CA, domain string, offers []string, routes map[netip.AddrPort]netip.AddrPort) (*Partner, error) {
-	p := &Partner{Domain: domain, sender: w.Sender, offers: offers}
+func (w *Internet) partner(ca *CA, domain string, sender netip.Addr, offers []string, routes map[netip.AddrPort]netip.AddrPort) (*Partner, error) {
+	p := &Partner{Domain: domain, sender: sender, offers: offers}
 	host := "mx." + domain
 	var at [2]netip.AddrPort
 	for i, s := range []**SMTP{&p.toUs, &p.others} {
