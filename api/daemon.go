@@ -31,7 +31,7 @@ type Runtime struct {
 // NextLook is a look that is due.
 type NextLook struct {
 	What string    `json:"what"`
-	At   time.Time `json:"at"`
+	At   time.Time `json:"at"` // never zero
 }
 
 // Tests say how a test message fared at each notifier.

@@ -115,8 +115,12 @@ func daemonOf(r *Runtime) *Daemon {
 	if r == nil {
 		return nil
 	}
+	next := []NextLook{}
+	for _, n := range r.Next {
+		next = append(next, NextLook{What: n.What, At: *utc(n.At)})
+	}
 	return &Daemon{Version: r.Version, PID: r.PID, Since: utc(r.Started), ConfigFile: r.ConfigFile, Reloaded: utc(r.Reloaded), ReloadFailed: utc(r.ReloadFailed),
-		ReloadError: r.ReloadError, Next: orEmpty(r.Next), UnderWay: r.UnderWay, Watchdog: int(r.Watchdog.Seconds()), Problems: orEmpty(r.Problems)}
+		ReloadError: r.ReloadError, Next: next, UnderWay: r.UnderWay, Watchdog: int(r.Watchdog.Seconds()), Problems: orEmpty(r.Problems)}
 }
 
 func openIncidents(tx *store.Tx, now time.Time) (OpenIncidents, error) {
