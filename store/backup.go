@@ -144,6 +144,7 @@ func (db *DB) copyTo(file string) error {
 		return err
 	}
 	defer to.Close()
+	to.AllocSize = 0 // grow by what is needed
 	dst := &DB{path: file, bolt: to}
 	return db.view(func(src *bolt.Tx) error {
 		names, err := sortedBuckets(src)
