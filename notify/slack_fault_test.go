@@ -267,3 +267,21 @@ func TestWhoIsMentioned(t *testing.T) {
 		}
 	})
 }
+
+// News of an incident that has no root here makes one; a reply in doubt is not
+// taken to be there because its root is.
+func TestNewsWithoutARoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		w.start()
+		w.fold(alert("1", incident.AlertEdit, "evidence")) // nothing to edit
+		w.slack.Fail(2, "", lab.SlackFault{Reset: true})
+		w.fold(alert("1", incident.AlertNews, "1: it got worse"))
+		time.Sleep(time.Minute)
+		roots := w.slack.Roots()
+		if len(roots) != 1 || len(w.slack.Replies(roots[0].TS)) != 1 || len(w.pending("slack")) != 0 {
+			t.Errorf("want a root and the reply: %+v", roots)
+		}
+	})
+}
