@@ -98,7 +98,7 @@ func (a answer) webhookError() error {
 	case a.status < 400:
 		e.Kind, e.Hint = Hold, "redirects are not followed: give the final address in notify.webhook url"
 	default: // 400, 413, 422: about this message
-		e.Kind, e.After, e.Hint = Skip, retryRefused, "the endpoint cannot take this message; docs show its form, repwatch notify preview its content"
+		e.Kind, e.After, e.Hint = Skip, retryRefused, "the endpoint cannot take this message; docs/notify.md shows its form, repwatch notify preview its content"
 	}
 	return e
 }
