@@ -8,6 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"repwatch/incident"
 	"repwatch/internal/lab"
 )
 
@@ -63,6 +64,20 @@ func TestTheDocumentedRefusals(t *testing.T) {
 				t.Errorf("%s has two answers", c)
 			}
 			seen[c] = true
+		}
+	}
+}
+
+// docs/notify.md tells programs every kind of alert they may get.
+func TestTheDocumentedKinds(t *testing.T) {
+	doc, err := os.ReadFile("../docs/notify.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []incident.AlertKind{incident.AlertOpened, incident.AlertNews, incident.AlertEdit, incident.AlertResolved, incident.AlertReminder,
+		incident.AlertDigest, incident.AlertNotice, incident.AlertTest} {
+		if !strings.Contains(string(doc), "`"+string(kind)+"`") {
+			t.Errorf("docs/notify.md does not name %s", kind)
 		}
 	}
 }

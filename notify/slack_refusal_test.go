@@ -82,6 +82,10 @@ func TestWithoutAFallbackItWaits(t *testing.T) {
 		w.start()
 		w.slack.RefuseChannel(lab.SlackChannel, "not_in_channel")
 		w.fold(alert("1", incident.AlertOpened, ""))
+		time.Sleep(time.Second)
+		if told := w.health(); len(told) != 1 {
+			t.Errorf("what only a person can change is told at once: %q", told)
+		}
 		time.Sleep(time.Hour + time.Minute)
 		if n := len(w.slack.Calls()); n != 5 {
 			t.Errorf("%d calls in an hour, want one at once and one each 15 min", n)
