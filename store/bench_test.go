@@ -55,16 +55,11 @@ func comeAndGo(tx *Tx, i int, at time.Time) error {
 
 func BenchmarkYear(b *testing.B) {
 	db := openTemp(b)
-	began := time.Now()
 	yearOf(b, db)
-	info, err := os.Stat(db.Path())
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Logf("written in %s, %.1f MB", time.Since(began).Round(time.Millisecond), float64(info.Size())/1e6)
+	reportSize(b, db)
+	from := t0.Add(180 * 24 * time.Hour)
 	n := 0
 	for b.Loop() {
-		from := t0.Add(180 * 24 * time.Hour)
 		err := db.View(func(tx *Tx) error {
 			n = 0
 			for range tx.Journal(from, from.Add(7*24*time.Hour)) {
@@ -77,4 +72,28 @@ func BenchmarkYear(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n), "records")
+}
+
+// reportSize logs what a year takes, as written and compacted.
+func reportSize(b *testing.B, db *DB) {
+	b.Helper()
+	s, err := db.Stats()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bucket := range s.Buckets {
+		if bucket.Keys > 0 {
+			b.Logf("%-14s %6d keys %8.2f MB", bucket.Name, bucket.Keys, float64(bucket.Bytes)/1e6)
+		}
+	}
+	small := db.Path() + ".small"
+	if err := db.copyTo(small); err != nil {
+		b.Fatal(err)
+	}
+	info, err := os.Stat(small)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("file %.1f MB, %.1f MB free; compacted %.1f MB; said to grow %.1f MB a year",
+		float64(s.Size)/1e6, float64(s.Free)/1e6, float64(info.Size())/1e6, float64(s.PerYear)/1e6)
 }

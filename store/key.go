@@ -71,18 +71,6 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// subjectPrefix begins the keys of all subjects of a kind and an IP or domain.
-func subjectPrefix(kind reputation.Kind, who string) string {
-	sep := "/"
-	switch kind {
-	case reputation.KindListing:
-		sep = "@"
-	case reputation.KindWire, reputation.KindControl:
-		sep = ">"
-	}
-	return string(kind) + " " + who + sep
-}
-
 // sep stands between the parts of a key. No part contains it.
 const sep = "\x00"
 

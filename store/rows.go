@@ -163,14 +163,13 @@ func whatOf(b []byte) incident.What {
 type episodeRow struct {
 	Subject   uint64 `json:"s"`
 	Seq       uint64 `json:"q,omitempty"`
-	Same      bool   `json:"same,omitempty"` // begin and evidence are the record's
 	EndAfter  stamp  `json:"ea,omitzero"`
 	EndBy     stamp  `json:"eb,omitzero"`
 	Ended     stamp  `json:"t,omitzero"`
 	Unwatched bool   `json:"u,omitempty"`
 	Incident  string `json:"i,omitempty"`
 
-	More *moreOfEpisode `json:"more,omitempty"` // unless Same
+	More *moreOfEpisode `json:"more,omitempty"` // nil: begin and evidence are the record's
 }
 
 type moreOfEpisode struct {
@@ -190,10 +189,11 @@ func (tx *Tx) encodeEpisode(_ uint64, e incident.Episode) ([]byte, error) {
 	if row.Subject, err = tx.nameOf(e.Subject); err != nil {
 		return nil, err
 	}
-	if row.Same, err = tx.asRecorded(e); err != nil {
+	same, err := tx.asRecorded(e)
+	if err != nil {
 		return nil, err
 	}
-	if !row.Same {
+	if !same {
 		m := &moreOfEpisode{After: stampOf(e.Begin.After), By: stampOf(e.Begin.By), FirstSight: e.FirstSight, Wire: e.Wire, Fault: e.Fault}
 		if m.Text, m.Listing, err = tx.splitListing(e.Listing, e.Subject.Who()); err != nil {
 			return nil, err
@@ -234,7 +234,7 @@ func (tx *Tx) decodeEpisode(id uint64, raw []byte) (e incident.Episode, err erro
 	if e.Subject, err = tx.named(row.Subject); err != nil {
 		return e, err
 	}
-	if row.Same {
+	if row.More == nil {
 		r, ok, err := tx.Record(row.Seq)
 		if err == nil && !ok {
 			err = damage("episode %d began with record %d, which is missing", id, row.Seq)
@@ -242,11 +242,10 @@ func (tx *Tx) decodeEpisode(id uint64, raw []byte) (e incident.Episode, err erro
 		e.Begin, e.FirstSight, e.Listing, e.Wire, e.Fault = r.Bracket, r.FirstSight, r.Listing, r.Wire, r.Fault
 		return e, err
 	}
-	if m := row.More; m != nil {
-		e.Begin, e.FirstSight, e.Wire, e.Fault, e.Listing = reputation.Bracket{After: m.After.Time, By: m.By.Time}, m.FirstSight, m.Wire, m.Fault, m.Listing
-		if m.Text > 0 {
-			e.Listing, err = tx.text(m.Text, e.Subject.Who())
-		}
+	m := row.More
+	e.Begin, e.FirstSight, e.Wire, e.Fault, e.Listing = reputation.Bracket{After: m.After.Time, By: m.By.Time}, m.FirstSight, m.Wire, m.Fault, m.Listing
+	if m.Text > 0 {
+		e.Listing, err = tx.text(m.Text, e.Subject.Who())
 	}
 	return e, err
 }
