@@ -70,7 +70,7 @@ func Diff(old, next *config.Loaded) (out []string) {
 		{"sending IP", names(old.Addresses, address), names(next.Addresses, address)},
 		{"domain", old.Domains, next.Domains},
 		{"own MX", old.OwnMX, next.OwnMX},
-		{"partner", names(old.Partners, partnerLine), names(next.Partners, partnerLine)},
+		{"partner", names(old.Partners, config.Partner.Name), names(next.Partners, config.Partner.Name)},
 		{"control", names(old.Control, func(c config.Control) string { return c.Name }), names(next.Control, func(c config.Control) string { return c.Name })},
 		{"list", names(old.Lists, func(l *dnsbl.List) string { return l.ID }), names(next.Lists, func(l *dnsbl.List) string { return l.ID })},
 	}
@@ -78,6 +78,8 @@ func Diff(old, next *config.Loaded) (out []string) {
 		out = append(out, gained("no longer watched: "+s.what, s.now, s.was)...)
 		out = append(out, gained("watched now: "+s.what, s.was, s.now)...)
 	}
+	out = append(out, atMost("changed: sending IP", turned(old.Addresses, next.Addresses, address, func(a config.Address) string { return string(a.State) }))...)
+	out = append(out, atMost("changed: partner", turned(old.Partners, next.Partners, config.Partner.Name, required))...)
 	for _, name := range []string{"Blocklists", "DNS", "Probes", "MailLog", "Schedule", "Maintenance", "Store", "Notify", "Web", "Socket", "Fleet"} {
 		was, now := reflect.ValueOf(old.Config).FieldByName(name), reflect.ValueOf(next.Config).FieldByName(name)
 		if !reflect.DeepEqual(was.Interface(), now.Interface()) {
@@ -89,15 +91,38 @@ func Diff(old, next *config.Loaded) (out []string) {
 }
 
 // gained are the names in b that are not in a, each told as what.
-func gained(what string, a, b []string) (out []string) {
+func gained(what string, a, b []string) []string {
+	var out []string
 	for _, name := range b {
 		if !slices.Contains(a, name) {
-			out = append(out, what+" "+name)
+			out = append(out, name)
 		}
 	}
+	return atMost(what, out)
+}
+
+// atMost tells each name as what, and of many how many more there are.
+func atMost(what string, names []string) (out []string) {
 	const most = 20
-	if len(out) > most {
-		out = append(out[:most:most], fmt.Sprintf("%s: and %d more", what, len(out)-most))
+	for i, name := range names {
+		if i == most {
+			return append(out, fmt.Sprintf("%s: and %d more", what, len(names)-most))
+		}
+		out = append(out, what+" "+name)
+	}
+	return out
+}
+
+// turned are those in both whose detail is another now.
+func turned[T any](was, now []T, name, detail func(T) string) (out []string) {
+	before := map[string]string{}
+	for _, x := range was {
+		before[name(x)] = detail(x)
+	}
+	for _, x := range now {
+		if old, both := before[name(x)]; both && old != detail(x) {
+			out = append(out, fmt.Sprintf("%s (%s)", name(x), detail(x)))
+		}
 	}
 	return out
 }
@@ -110,18 +135,11 @@ func names[T any](all []T, name func(T) string) []string {
 	return out
 }
 
-func address(a config.Address) string {
-	s := a.IP.String()
-	if a.State != config.Active {
-		s += " (" + string(a.State) + ")"
-	}
-	return s
-}
+func address(a config.Address) string { return a.IP.String() }
 
-func partnerLine(p config.Partner) string {
-	s := p.Name()
-	if len(p.Require) > 0 {
-		s += " requiring " + strings.Join(p.Require, ", ")
+func required(p config.Partner) string {
+	if len(p.Require) == 0 {
+		return "nothing required"
 	}
-	return s
+	return "required: " + strings.Join(p.Require, ", ")
 }

@@ -250,12 +250,15 @@ func (x *fold) introduce() error {
 			continue
 		}
 		missed, err := x.missed(i.ID)
-		if err != nil || len(missed) == 0 {
+		if err != nil {
 			return err
 		}
 		m, ok, err := x.tx.Messages().Get(i.ID)
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if len(missed) == 0 || !ok {
+			continue
 		}
 		a := incident.Alert{Incident: i.ID, Kind: incident.AlertOpened, At: x.now, Due: x.now, Key: string(incident.AlertOpened), Message: m}
 		if _, err := x.tx.Enqueue(a, missed); err != nil {
