@@ -277,11 +277,16 @@ func TestNewsWithoutARoot(t *testing.T) {
 		w.start()
 		w.fold(alert("1", incident.AlertEdit, "evidence")) // nothing to edit
 		w.slack.Fail(2, "", lab.SlackFault{Reset: true})
-		w.fold(alert("1", incident.AlertNews, "1: it got worse"))
+		news := alert("1", incident.AlertNews, "1: it got worse")
+		news.Mention = true
+		w.fold(news)
 		time.Sleep(time.Minute)
 		roots := w.slack.Roots()
 		if len(roots) != 1 || len(w.slack.Replies(roots[0].TS)) != 1 || len(w.pending("slack")) != 0 {
-			t.Errorf("want a root and the reply: %+v", roots)
+			t.Fatalf("want a root and the reply: %+v", roots)
+		}
+		if strings.Contains(roots[0].Text, "<!here>") || !strings.Contains(w.slack.Replies(roots[0].TS)[0].Text, "<!here>") {
+			t.Error("the reply mentions, and it alone")
 		}
 	})
 }
