@@ -75,14 +75,12 @@ func (v view) incidents(doc api.Incidents, openOnly bool) {
 		v.printf("%s Nothing else was wrong in this time; repwatch incidents --all goes back further.\n", v.paint(green, "No incident is open."))
 		return
 	}
-	over := false
+	if doc.Incidents[0].Status != incident.Open {
+		v.printf("%s\n", v.paint(green, "No incident is open."))
+	}
 	for n, i := range doc.Incidents {
-		if i.Status != incident.Open && !over {
-			over = true
-			if n == 0 {
-				v.printf("%s\n", v.paint(green, "No incident is open."))
-			}
-			v.printf("%s\n", v.paint(faint, map[bool]string{true: "", false: "\n"}[n == 0]+"Over:"))
+		if n > 0 && i.Status != doc.Incidents[n-1].Status {
+			v.printf("\n")
 		}
 		v.incident(i)
 	}
@@ -109,7 +107,7 @@ func (v view) incident(i api.Incident) {
 		colour, state = faint, "snoozed"
 	}
 	label := fmt.Sprintf("%-5s %s  ", "#"+i.ID, v.paint(colour, fmt.Sprintf("%-8s", state)))
-	v.hang(label, v.paint(bold, or(i.Words, string(i.Kind)))+" ("+when+")")
+	v.hang(label, v.paint(bold, or(bare(i.Words), string(i.Kind)))+" ("+when+")")
 	pad := strings.Repeat(" ", 16)
 	if i.Status != incident.Open {
 		return
@@ -126,6 +124,14 @@ func (v view) incident(i api.Incident) {
 			break
 		}
 	}
+}
+
+// bare is a title without the state in front, where that stands beside it already.
+func bare(title string) string {
+	for _, state := range []string{"Over: ", "In hand: ", "Snoozed: "} {
+		title = strings.TrimPrefix(title, state)
+	}
+	return title
 }
 
 // sureness says how sure the cause is, where there is one to be sure of.

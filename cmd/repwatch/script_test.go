@@ -33,11 +33,14 @@ func TestMain(m *testing.M) {
 //	secret             none of the world's secrets stands in the last outputs
 //	plain              no escape sequence stands in the last outputs
 //	scrub FILE         name ports and dates in a file, which differ from run to run
+//	fill DIR           make a store with a known past, and a configuration for it
+//	await FILE         wait until somebody answers at a unix socket
+//	still FILE...      name moments and the script's folder in files
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		Setup:               world,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "code": code, "secret": secret, "plain": plain, "scrub": scrub},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"expand": expand, "code": code, "secret": secret, "plain": plain, "scrub": scrub, "fill": fill, "await": await, "still": still},
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

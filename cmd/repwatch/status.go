@@ -90,7 +90,7 @@ func (v statusView) incidents(open api.OpenIncidents) {
 		if i.InHand {
 			colour, state = faint, "in hand"
 		}
-		v.hang(fmt.Sprintf("  %-4s %s  ", "#"+i.ID, v.paint(colour, fmt.Sprintf("%-8s", state))), fmt.Sprintf("%s (%s)", i.Words, v.ago(i.Opened)))
+		v.hang(fmt.Sprintf("  %-4s %s  ", "#"+i.ID, v.paint(colour, fmt.Sprintf("%-8s", state))), fmt.Sprintf("%s (%s)", bare(i.Words), v.ago(i.Opened)))
 		if i.Next != "" {
 			v.hang(strings.Repeat(" ", 17)+"next: ", i.Next)
 		}
