@@ -40,6 +40,8 @@ func (w *world) check() {
 	roots := map[string][]lab.SlackMessage{}
 	for _, m := range w.slack.Roots() {
 		switch id := tagOf(w.t, m).Incident; {
+		case m.Channel == lab.SlackFallback && !w.moved:
+			w.t.Errorf("this went to the fallback, though the channel is there: %s", m.Text)
 		case strings.Contains(m.Text, "Test message"):
 		default:
 			roots[id] = append(roots[id], m)
@@ -124,6 +126,7 @@ func playWithFault(t *testing.T, n int, fault lab.SlackFault) (calls int) {
 	w := newWorld(t)
 	defer w.end()
 	w.slack.SetRules(lab.SlackRules{Scopes: lab.AllSlackScopes, Pace: slackPace})
+	w.cfg.Slack.Fallback = lab.SlackFallback
 	w.start()
 	w.moved = fault.Error == "channel_not_found" // a thread whose channel is gone goes on under a new root
 	w.slack.Fail(n, "", fault)
