@@ -53,15 +53,22 @@ func (k *kernel) integral(x float64) float64 {
 	return k.area[i] + r*(k.cdf[i]+k.mass[i]*r/(2*binWidth))
 }
 
+// mirrorSkew is how finely, in minutes, the time of a listing can be known at best: a
+// list's servers take a change one after another, and the partner may ask another one than we.
+const mirrorSkew = 1.0
+
 // hit is the probability that a cause in (c0, c1] has its effect in (x0, x1],
 // the cause being anywhere in its bracket and the delay drawn from the kernel.
 func (k *kernel) hit(c0, c1, x0, x1 float64) float64 {
-	if x1 <= c0 || x0 >= c1+maxLag {
+	if x0 >= c1+maxLag {
 		return 0
 	}
 	w := c1 - c0
-	if w < 1.0/60 {
-		c0, w = c1-1.0/60, 1.0/60
+	if w < mirrorSkew {
+		c0, w = c1-mirrorSkew, mirrorSkew
+	}
+	if x1 <= c0 {
+		return 0
 	}
 	p := (k.integral(x1-c0) - k.integral(x1-c1) - k.integral(x0-c0) + k.integral(x0-c1)) / w
 	return math.Min(1, math.Max(0, p))
@@ -97,12 +104,23 @@ func lasting(t float64) float64 {
 	return 1 / (1 + math.Pow(240/t, 1.2))
 }
 
-// ownClock is b_k: how well the loss's length fits a loss that ends by itself, seen from now.
+// ownClock is b_k: how well the loss's length fits a loss that ends by itself, seen
+// from now. The onset is anywhere in its bracket; looks after a delisting come
+// close together, so the end is often known far better than the onset.
 func ownClock(s *span, now float64) float64 {
 	if s.open() {
 		return math.Max(1e-6, 1-lasting(now-s.a1))
 	}
-	return math.Max(1e-6, lasting(s.b1-s.a0)-lasting(s.b0-s.a1))
+	if s.b1-s.b0 >= s.a1-s.a0 {
+		return math.Max(1e-6, lasting(s.b1-s.a0)-lasting(s.b0-s.a1))
+	}
+	const steps = 8
+	p := 0.0
+	for i := range steps {
+		a := s.a0 + (float64(i)+.5)/steps*(s.a1-s.a0)
+		p += lasting(s.b1-a) - lasting(s.b0-a)
+	}
+	return math.Max(1e-9, p/steps)
 }
 
 // coCause is u_k: the share of co-caused onsets that fall into the bracket,

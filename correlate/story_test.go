@@ -395,3 +395,28 @@ func TestReactsToTheAbuseItself(t *testing.T) {
 		t.Errorf("edge %+v", e)
 	}
 }
+
+// After a delisting the lost pair is looked at every few minutes, so its return is
+// known far better than its loss was. That must not make it look like an end of its own.
+func TestReturnSeenFarFinerThanTheLoss(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -15, 0)
+	k := p.lost(ipA, partner(0), -5, 55)
+	p.clear(ipA, xbl, 600, 615)
+	p.back(ipA, partner(0), 614.9, 615)
+	v := verdict(t, p.play(world(), 700), k, 700)
+	mustBe(t, v, correlate.ByListing, xbl)
+	if v.Confidence < .95 {
+		t.Errorf("confidence %.2f after a return within minutes of the delisting", v.Confidence)
+	}
+}
+
+// A list's servers take a change one after another: a partner may see it seconds before we do.
+func TestPartnerSawTheDelistingMomentsBefore(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -1, 0)
+	k := p.lost(ipA, partner(0), .1, 1)
+	p.clear(ipA, xbl, 2.01, 2.5)
+	p.back(ipA, partner(0), 1.9, 2)
+	mustBe(t, verdict(t, p.play(world(), 10), k, 10), correlate.ByListing, xbl)
+}

@@ -188,7 +188,7 @@ func (d *demo) sight(ctx context.Context) error {
 func (d *demo) listed(ctx context.Context) error {
 	d.act("First case: an infected host sends by our address, and XBL lists it", "Nobody has complained yet.")
 	d.world.XBL.ListTXT(d.world.Sender.String(), "Pushdo bot seen at 02:51 UTC", "127.0.0.4")
-	if err := d.hear(ctx, incident.AlertOpened); err != nil {
+	if err := d.hear(ctx, incident.AlertOpened, "xbl"); err != nil {
 		return err
 	}
 	d.act("contoso.example reacts: it hides STARTTLS and DSN from us",
@@ -197,19 +197,19 @@ func (d *demo) listed(ctx context.Context) error {
 	if err := d.world.Contoso.Withdraw("STARTTLS", "DSN"); err != nil {
 		return err
 	}
-	return d.hear(ctx, incident.AlertNews)
+	return d.hear(ctx, incident.AlertNews, "contoso.example")
 }
 
 func (d *demo) delisted(ctx context.Context) error {
 	d.act("The host is cleaned and delisted", "The daemon looks at once at what was lost, again and again, to say when the queue can be flushed.")
 	d.world.XBL.Delist(d.world.Sender.String())
-	if err := d.hear(ctx, incident.AlertNews); err != nil {
+	if err := d.hear(ctx, incident.AlertNews, "no longer on xbl"); err != nil {
 		return err
 	}
 	if err := d.world.Contoso.Restore(); err != nil {
 		return err
 	}
-	return d.hear(ctx, incident.AlertResolved)
+	return d.hear(ctx, incident.AlertResolved, "back")
 }
 
 func (d *demo) private(ctx context.Context) error {
@@ -218,7 +218,7 @@ func (d *demo) private(ctx context.Context) error {
 	if err := d.world.Fabrikam.Withdraw("STARTTLS"); err != nil {
 		return err
 	}
-	return d.hear(ctx, incident.AlertOpened)
+	return d.hear(ctx, incident.AlertOpened, "fabrikam.example")
 }
 
 // farewell is what the daemon remembers, as `repwatch incidents` shows it, and what to try next.
@@ -230,9 +230,7 @@ func (d *demo) farewell() {
 		if err != nil {
 			return err
 		}
-		for _, i := range doc.Incidents {
-			d.out.hang(fmt.Sprintf("  #%s %-9s", i.ID, i.Status), i.Words)
-		}
+		view{d.out, now, d.cfg.Schedule.Timezone.Loc()}.incidents(doc, false)
 		return nil
 	})
 	if err != nil {
@@ -281,13 +279,13 @@ func (d *demo) boxed(tone style, text string) {
 	}
 }
 
-// hear waits for an alert of a kind, and gives people time to read it.
-func (d *demo) hear(ctx context.Context, kind incident.AlertKind) error {
+// hear waits for an alert of a kind that says something, and gives people time to read it.
+func (d *demo) hear(ctx context.Context, kind incident.AlertKind, says string) error {
 	timeout := time.After(demoPatience)
 	for {
 		select {
 		case a := <-d.told:
-			if a.Kind == kind {
+			if a.Kind == kind && strings.Contains(a.Message.Title+a.News, says) {
 				return d.rest(ctx)
 			}
 		case <-timeout:
