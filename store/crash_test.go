@@ -25,7 +25,7 @@ func TestCrashAtEveryWrite(t *testing.T) {
 	w := newWorld(db, 7)
 	w.steps(t, 20)
 	images := 0
-	for images < 120 {
+	for images < 60 {
 		before, was := readFile(t, path), dump(t, db)
 		w.steps(t, 1)
 		after, is := readFile(t, path), dump(t, db)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +94,14 @@ func TestLedgerOutlastsTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openTemp(t)
 		full := errors.New("full")
+		var room atomic.Bool
 		write := db.ledger.write
-		db.ledger.write = func(map[ledgerKey]session) error { return full }
+		db.ledger.write = func(rows map[ledgerKey]session) error {
+			if !room.Load() {
+				return full
+			}
+			return write(rows)
+		}
 		now := time.Now().UTC()
 		a := sessionAt(now, 1)
 		db.Ledger(a)
@@ -103,7 +110,7 @@ func TestLedgerOutlastsTrouble(t *testing.T) {
 		}
 		a.Closed = now.Add(time.Second) // newer than what is kept
 		db.Ledger(a)
-		db.ledger.write = write
+		room.Store(true)
 		time.Sleep(2 * ledgerWait)
 		synctest.Wait()
 		if got := sessions(t, db, time.Time{}, time.Time{}); !slices.Equal(got, []smtp.LedgerEntry{a}) {

@@ -104,7 +104,7 @@ func TestModel(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "repwatch.db")
 			w := newWorld(openAt(t, path), seed)
-			for round := range 10 {
+			for round := range 8 {
 				w.steps(t, 1+w.rnd.IntN(40))
 				if round%2 == 1 {
 					w.reopen(t, round%4 == 3)

@@ -226,7 +226,7 @@ func usedBytes(t testing.TB, file []byte) int {
 // Each page in turn is lost, or holds something else: no panic, no fault, and
 // nothing is overwritten. Only a page that holds nothing may be torn unnoticed.
 func TestTorn(t *testing.T) {
-	whole := readFile(t, played(t, 60))
+	whole := readFile(t, played(t, 40))
 	whole = whole[:usedBytes(t, whole)]
 	metas, _ := readMetas(bytes.NewReader(whole))
 	w := &walker{r: bytes.NewReader(whole), meta: metas[0], seen: map[uint64]bool{}}
