@@ -27,7 +27,7 @@ func PostfixHere(ctx context.Context, hostname string) (Postfix, error) {
 		params = ParseMainCF(string(text), hostname)
 	}
 	if err != nil {
-		return Postfix{}, fmt.Errorf("Postfix's configuration cannot be read: %w", err)
+		return Postfix{}, fmt.Errorf("the configuration of Postfix cannot be read: %w", err)
 	}
 	master, err := ReadTable(filepath.Join(params["config_directory"], "master.cf"))
 	p := ReadPostfix(params, master, ReadTable)
