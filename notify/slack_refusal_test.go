@@ -277,3 +277,32 @@ func TestRecoveryAfterARestartIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A long wait that Slack asked for is shown as down after 10 minutes, not at its end.
+func TestALongWaitIsShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		w.start()
+		w.slack.FailNext(lab.SlackFault{Status: 429, RetryAfter: time.Hour})
+		w.fold(alert("1", incident.AlertOpened, ""))
+		time.Sleep(downAfter + time.Second)
+		if told := w.health(); len(told) != 1 {
+			t.Errorf("health was told %q", told)
+		}
+	})
+}
+
+// A webhook's 400 is answered in plainer words.
+func TestAWebhookThatTakesOnlyPlainText(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	w.slack.Fail(1, "webhook", lab.SlackFault{Status: 400})
+	h := &slackHook{to: w.slack.HookURL(), client: w.env().client}
+	if _, err := h.Send(t.Context(), Sending{Alert: alerts()["opened"]}); err != nil {
+		t.Fatal(err)
+	}
+	if m := w.slack.Messages(); len(m) != 1 || m[0].Attachments != nil || len(w.slack.Calls()) != 2 {
+		t.Errorf("%+v", m)
+	}
+}
