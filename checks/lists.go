@@ -85,7 +85,7 @@ func (c *listsCheck) Look(ctx context.Context, a Ask) []Batch {
 	}
 	b.Ended = now()
 	if whole && len(a.Who) == 0 && tellsOfAll(len(columns), len(c.takes)) {
-		b.Health = sweepHealth(columns, c.Resolvers, b.Ended)
+		b.Health = append(sweepHealth(columns, c.Resolvers, b.Ended), c.controlsListed(ctx, lists)...)
 	}
 	return []Batch{b}
 }

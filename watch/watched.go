@@ -191,7 +191,7 @@ func (x *fold) stillOurs(s reputation.Subject) bool {
 		return slices.Contains(x.cfg.OwnMX, s.Domain)
 	case s.Domain == "port25", s.Domain == "address":
 		return sends(s.Target)
-	case s.Domain == "control":
+	case s.Domain == "control", s.Domain == "control-listed":
 		return slices.ContainsFunc(x.cfg.Control, func(c config.Control) bool { return c.Name == s.Target })
 	case s.Domain == "notifier":
 		return x.configured(s.Target) || s.Target == notify.ButtonsName
