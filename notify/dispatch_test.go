@@ -29,8 +29,16 @@ func (*slow) Name() string { return "slow" }
 func (n *slow) Send(ctx context.Context, s Sending) (Receipt, error) {
 	n.mu.Lock()
 	n.began, n.doubt = append(n.began, time.Now()), append(n.doubt, s.InDoubt)
+	takes := n.takes
 	n.mu.Unlock()
-	return Receipt{}, sleep(ctx, n.takes)
+	return Receipt{}, sleep(ctx, takes)
+}
+
+// sends are when each send began, and whether it was in doubt.
+func (n *slow) sends() (began []time.Time, doubt []bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.began), slices.Clone(n.doubt)
 }
 
 func slowWorld(t *testing.T, takes time.Duration) (*world, *slow) {
@@ -63,11 +71,13 @@ func TestStopping(t *testing.T) {
 			if len(rows) != want.waits {
 				t.Errorf("%d alerts wait, want %d", len(rows), want.waits)
 			}
+			n.mu.Lock()
 			n.takes = 0
+			n.mu.Unlock()
 			w.start()
 			time.Sleep(time.Minute)
-			if len(rows) > 0 && (len(n.doubt) != 2 || !n.doubt[1]) {
-				t.Errorf("what was cut off is in doubt: %v", n.doubt)
+			if _, doubt := n.sends(); len(rows) > 0 && (len(doubt) != 2 || !doubt[1]) {
+				t.Errorf("what was cut off is in doubt: %v", doubt)
 			}
 		})
 	}
@@ -83,8 +93,8 @@ func TestDue(t *testing.T) {
 		a.Due = begin.Add(time.Minute)
 		w.fold(a)
 		time.Sleep(time.Hour)
-		if len(n.began) != 1 || n.began[0].Sub(begin) != time.Minute || n.doubt[0] {
-			t.Errorf("sent at %v, in doubt %v", n.began, n.doubt)
+		if began, doubt := n.sends(); len(began) != 1 || began[0].Sub(begin) != time.Minute || doubt[0] {
+			t.Errorf("sent at %v, in doubt %v", began, doubt)
 		}
 	})
 }
@@ -110,20 +120,19 @@ func TestWhatIsSentIsTheNewest(t *testing.T) {
 
 // What was delivered, but could not be recorded for want of room, is not sent again.
 func TestDeliveredIsNotSentAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w, n := slowWorld(t, 0)
-		defer w.end()
-		a := notice("x")
-		a.Due = time.Now().Add(time.Minute)
-		w.fold(a)
-		synctest.Wait()
-		row := w.pending("slow")[0]
-		w.d.senders[0].done[row.Seq] = Receipt{}
-		time.Sleep(time.Hour)
-		if len(n.began) != 0 || len(w.pending("slow")) != 0 {
-			t.Errorf("sent %d times, %d wait", len(n.began), len(w.pending("slow")))
-		}
-	})
+	w, n := slowWorld(t, 0)
+	defer func() { w.end() }()
+	w.stop()
+	<-w.gone
+	w.fold(notice("x"))
+	s, row := w.d.senders[0], w.pending("slow")[0]
+	s.done[row.Seq] = Receipt{}
+	if wait := s.step(t.Context(), time.Now()); wait != 0 || len(w.pending("slow")) != 0 {
+		t.Errorf("waits %s, %d alerts left", wait, len(w.pending("slow")))
+	}
+	if began, _ := n.sends(); len(began) != 0 {
+		t.Errorf("sent %d times", len(began))
+	}
 }
 
 // An alert that a person withdrew is not sent.
@@ -139,8 +148,11 @@ func TestWithdrawn(t *testing.T) {
 		if err := w.db.Update(time.Now(), func(tx *store.Tx) error { return tx.DropPending("slow", q.Seq) }); err != nil {
 			t.Fatal(err)
 		}
-		if wait := s.deliver(t.Context(), q); wait != 0 || len(n.began) != 0 {
-			t.Errorf("sent %d times", len(n.began))
+		if wait := s.deliver(t.Context(), q); wait != 0 {
+			t.Errorf("a withdrawn alert makes the sender wait %s", wait)
+		}
+		if began, _ := n.sends(); len(began) != 0 {
+			t.Errorf("sent %d times", len(began))
 		}
 	})
 }
