@@ -2,7 +2,6 @@ package incident
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -35,22 +34,25 @@ func Act(w World, a Action, now time.Time, p Policy) (Output, error) {
 	if t == nil {
 		return Output{}, fmt.Errorf("there is no open incident #%s\n  hint: repwatch incidents lists them", a.Incident)
 	}
-	if t.Status != Open {
-		return Output{}, fmt.Errorf("incident #%s is over since %s", t.ID, f.clock(t.Resolved))
+	switch {
+	case t.Merged != "":
+		return Output{}, fmt.Errorf("incident #%s is part of #%s now\n  hint: act on #%[2]s", t.ID, t.Merged)
+	case t.Status != Open:
+		return Output{}, fmt.Errorf("incident #%s has been over since %s", t.ID, f.clock(t.Resolved))
 	}
 	if err := f.act(t, a); err != nil {
 		return Output{}, err
 	}
 	t.advise(f)
-	t.Said = append(t.Said, Said{now, t.news[0]})
+	t.note(now)
 	switch {
 	case !t.Told:
 	case f.w.Unsent[t.ID]:
 		f.alert(t, AlertOpened, "", time.Time{})
 	case t.Status == Resolved:
-		f.alert(t, AlertResolved, joinLines(t.news), now)
+		f.alert(t, AlertResolved, t.newsText(), now)
 	default:
-		f.alert(t, AlertNews, joinLines(t.news), now)
+		f.alert(t, AlertNews, t.newsText(), now)
 	}
 	return f.out(), nil
 }
@@ -100,26 +102,33 @@ func Tick(w World, now time.Time, p Policy) Output {
 		}
 		f.outlasted(i)
 		f.wakened(i)
-		f.remind(i)
+		if f.inc[i.ID] == nil || len(f.inc[i.ID].news) == 0 && f.inc[i.ID].Reminded.Equal(i.Reminded) {
+			f.remind(i)
+		}
 	}
 	return f.out()
 }
 
+// outlasted tells of losses that a maintenance window kept silent and that go on after it.
 func (f *folding) outlasted(i *Incident) {
-	if i.Maintenance == "" || i.Told || i.Alert == Now {
-		return
+	for _, id := range i.Held {
+		e := f.episode(id)
+		if e == nil {
+			continue
+		}
+		if _, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target); in {
+			continue
+		}
+		t := f.touch(i.ID)
+		f.weigh(t, e)
+		t.Held = without(t.Held, id)
+		t.say("It outlasts the maintenance window: " + f.sayBegan(e))
 	}
-	still := slices.ContainsFunc(f.episodes(i), func(e *Episode) bool {
-		_, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target)
-		return isLoss(e) && e.Open() && !in && f.levelOf(e) == Now
-	})
-	if !still {
-		return
+	if t := f.inc[i.ID]; t != nil {
+		t.advise(f)
+		t.note(f.now)
+		f.tell(t)
 	}
-	t := f.touch(i.ID)
-	t.Alert = Now
-	t.advise(f)
-	f.open(t)
 }
 
 func (f *folding) wakened(i *Incident) {
@@ -128,10 +137,12 @@ func (f *folding) wakened(i *Incident) {
 	}
 	t := f.touch(i.ID)
 	t.SnoozedUntil = time.Time{}
-	if t.Told {
+	switch {
+	case len(t.news) > 0 || f.w.Unsent[t.ID]: // it says enough as it is
+	case t.Told:
 		t.Reminded = f.now
 		f.alert(t, AlertReminder, "The snooze is over and it is still open: "+f.headline(t), f.now)
-	} else if t.Alert == Now {
+	case t.Alert == Now:
 		f.open(t)
 	}
 }
@@ -149,12 +160,12 @@ func (f *folding) remind(i *Incident) {
 	}
 	if f.p.Quiet != nil {
 		if _, quiet := f.p.Quiet(f.now); quiet {
-			return
+			return // also when critical: it is no news
 		}
 	}
 	t := f.touch(i.ID)
 	t.Reminded = f.now
-	f.alert(t, AlertReminder, fmt.Sprintf("Still so, %s now: %s", lasted(f.now.Sub(f.beganAt(t))), f.headline(t)), f.now)
+	f.alert(t, AlertReminder, fmt.Sprintf("Still so after %s: %s", lasted(f.now.Sub(f.beganAt(t))), f.headline(t)), f.now)
 }
 
 // DigestOf is the daily message about what was not worth an interruption: what
@@ -162,7 +173,7 @@ func (f *folding) remind(i *Incident) {
 func DigestOf(w World, since, now time.Time, p Policy) *Alert {
 	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
 	var began, over []string
-	open := 0
+	open, harmless := 0, true
 	for _, i := range f.all() {
 		if i.Alert != Digest || i.Told || i.Merged != "" {
 			continue
@@ -170,6 +181,7 @@ func DigestOf(w World, since, now time.Time, p Policy) *Alert {
 		t := &touched{Incident: *i}
 		if i.Status == Open {
 			open++
+			harmless = harmless && !t.had(f, isLoss, 0)
 		}
 		switch {
 		case i.Status == Resolved && i.Resolved.After(since):
@@ -189,6 +201,10 @@ func DigestOf(w World, since, now time.Time, p Policy) *Alert {
 			a.Message.Fields = append(a.Message.Fields, Field{g.Name, atMost(g.Lines, 30)})
 		}
 	}
-	a.Message.Fields = append(a.Message.Fields, Field{"Next", []string{"none of these has broken anything that we know of; repwatch incidents shows each with its delisting page"}})
+	next := "repwatch incidents shows each, with what to do about it"
+	if harmless {
+		next = "none of these has broken anything that we know of; " + next
+	}
+	a.Message.Fields = append(a.Message.Fields, Field{"What to do", []string{next}})
 	return a
 }

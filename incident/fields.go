@@ -31,9 +31,9 @@ func (f *folding) losses(t *touched, open bool) (lines []string) {
 		s := fmt.Sprintf("%s > %s: ", e.Subject.Who(), e.Subject.Target)
 		switch {
 		case e.Unwatched:
-			s += lossNoun(e.Wire.Loss) + " no longer watched"
+			s += "no longer watched; when last seen: " + state(e)
 		case !open:
-			s += fmt.Sprintf("%s %s", lossNoun(e.Wire.Loss), f.between(e.End))
+			s += fmt.Sprintf("%s, %s", backAgain(e.Wire), f.between(e.End))
 			if by := f.after(e, t); by != "" {
 				s += ", " + by
 			}
@@ -54,10 +54,7 @@ func (f *folding) losses(t *touched, open bool) (lines []string) {
 
 func (f *folding) lossLine(e *Episode) string {
 	w := e.Wire
-	s := lossNoun(w.Loss)
-	if len(w.Went) > 0 {
-		s = strings.Join(w.Went, ", ") + " gone"
-	}
+	s := state(e)
 	if len(w.Came) > 0 {
 		s += "; new: " + strings.Join(w.Came, ", ")
 	}
@@ -86,7 +83,7 @@ func (f *folding) listings(t *touched, open bool) (lines []string) {
 		s += listName(e)
 		switch {
 		case e.Unwatched:
-			s += ": no longer watched"
+			s += ": no longer watched; it was listed when last seen"
 		case !open:
 			s += ": " + f.between(e.End)
 		default:
@@ -166,17 +163,17 @@ func (f *folding) why(t *touched) []string {
 
 func (f *folding) probably(t *touched) (lines []string) {
 	for _, c := range t.Forecasts {
-		if c.P < .1 || slices.ContainsFunc(f.episodes(&t.Incident), func(e *Episode) bool {
+		if c.P < .1 || !c.To.IsZero() && !c.To.After(f.now) || slices.ContainsFunc(f.episodes(&t.Incident), func(e *Episode) bool {
 			return isLoss(e) && e.Subject.Who() == c.IP && e.Subject.Target == c.Partner
 		}) {
 			continue
 		}
-		s := fmt.Sprintf("%s will react to %s with %s", c.Partner, c.List, percent(c.P))
-		if c.To.After(f.now) {
-			s += ", by " + f.clock(c.To)
-		}
+		s := fmt.Sprintf("%s turns against %s because of %s: %s", c.Partner, c.IP, c.List, percent(c.P))
 		if c.Record != "" {
-			s += " (" + c.Record + ")"
+			s += " (it did so " + c.Record + " times)"
+		}
+		if !c.To.IsZero() {
+			s += ", by " + f.clock(c.To)
 		}
 		lines = append(lines, s)
 	}
@@ -188,7 +185,7 @@ func (f *folding) notes(t *touched) (lines []string) {
 		lines = append(lines, "it began in a maintenance window: "+t.Maintenance)
 	}
 	if !t.AckedAt.IsZero() {
-		lines = append(lines, fmt.Sprintf("%s has it in hand since %s%s", orSomebody(t.AckedBy), f.clock(t.AckedAt), prefixed(": ", t.Reason)))
+		lines = append(lines, fmt.Sprintf("%s has had it in hand since %s%s", orSomebody(t.AckedBy), f.clock(t.AckedAt), prefixed(": ", t.Reason)))
 	}
 	switch {
 	case t.SnoozedToEnd:
@@ -229,9 +226,10 @@ func actions(t *touched) []string {
 func (t *touched) advise(f *folding) {
 	t.Next = nil
 	if t.Status != Open {
+		t.flush(f)
 		return
 	}
-	var partners []string
+	var lost []*Episode
 	for _, e := range f.episodes(&t.Incident) {
 		switch {
 		case !e.Open():
@@ -242,24 +240,45 @@ func (t *touched) advise(f *folding) {
 		case e.Fault != nil && e.Fault.Do != "":
 			t.next(e.Fault.Do)
 		case isLoss(e):
-			partners = append(partners, e.Subject.Target)
+			if e.Wire.SeenIP != "" {
+				t.next(fmt.Sprintf("%s saw %s instead of %s: first check bind address and NAT", e.Subject.Target, e.Wire.SeenIP, e.Subject.Who()))
+			}
+			lost = append(lost, e)
 		}
 	}
-	slices.Sort(partners)
-	partners = slices.Compact(partners)
-	if len(partners) == 0 {
+	t.flush(f)
+	if len(lost) == 0 {
 		return
 	}
-	who := enumerate(partners, 3)
+	who, ips := enumerate(distinct(lost, false), 3), enumerate(distinct(lost, true), 3)
 	switch t.Root {
 	case RootPartner:
-		t.next(fmt.Sprintf("tell the postmaster of %s: everyone sees it; delisting will not help", who))
+		t.next(fmt.Sprintf("tell the postmaster of %s that everyone sees it; delisting would not help", who))
 	case RootPath:
-		t.next(fmt.Sprintf("look at our own way out from %s: firewall (SMTP inspection such as \"fixup\"), provider, middlebox", t.IP))
+		t.next(fmt.Sprintf("look at our own way out from %s: firewall (SMTP inspection such as \"fixup\"), network provider, middlebox", ips))
 	case RootListing:
-		t.next(fmt.Sprintf("when %s is delisted we look at %s at once and tell you when to flush the queue", enumerate(f.whos(t), 3), who))
+		t.next(fmt.Sprintf("when %s is delisted we look at %s at once and tell you when to flush the queue", ips, who))
 	default:
-		t.next(fmt.Sprintf("ask the postmaster of %s why they treat %s so; send by another address meanwhile if you have one", who, t.IP))
+		t.next(fmt.Sprintf("ask the postmaster of %s why they treat %s so; meanwhile send by another address if you have one", who, ips))
+	}
+}
+
+// flush: what came back, while anybody still reads of it, waits in queues.
+func (t *touched) flush(f *folding) {
+	if t.Merged != "" {
+		return
+	}
+	var back []string
+	for _, e := range f.episodes(&t.Incident) {
+		stillLost := slices.ContainsFunc(f.episodes(&t.Incident), func(o *Episode) bool {
+			return isLoss(o) && o.Open() && o.Subject.Target == e.Subject.Target
+		})
+		if isLoss(e) && !e.Open() && !e.Unwatched && !stillLost && !slices.Contains(back, e.Subject.Target) {
+			back = append(back, e.Subject.Target)
+		}
+	}
+	if len(back) > 0 {
+		t.next("flush the queue to " + enumerate(back, 3))
 	}
 }
 

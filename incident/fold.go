@@ -60,6 +60,7 @@ func Fold(w World, in Input, p Policy) Output {
 	f := &folding{w: w, in: in, p: p, now: in.Now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
 	f.verdicts()
 	f.begin()
+	f.moved()
 	f.end()
 	f.forecasts()
 	f.notices()
@@ -77,8 +78,15 @@ type folding struct {
 	inc    map[string]*touched // incidents changed or new
 	eps    map[uint64]*Episode // episodes changed
 	alerts []Alert
+	moves  []move
 
 	withdrawn []string
+}
+
+// move is an episode that left an incident for another.
+type move struct {
+	episode uint64
+	from    string
 }
 
 // touched is an incident under change, beside what it was.
@@ -86,14 +94,22 @@ type touched struct {
 	Incident
 	was      Incident
 	isNew    bool
-	news     []string
+	news     []line
 	quietly  bool // changed, but nothing worth a reply
 	loud     bool // a loss joined what was only a listing
 	reopened bool
 	ended    bool // its last episode ended in this transaction
 }
 
-func (t *touched) say(text string) { t.news = append(t.news, text) }
+func (t *touched) say(text string) { t.news = append(t.news, line{text: text}) }
+
+// note keeps the news with the incident.
+func (t *touched) note(now time.Time) {
+	for _, text := range condense(t.news) {
+		t.Said = append(t.Said, Said{now, text})
+	}
+	t.Said = t.Said[max(0, len(t.Said)-maxSaid):]
+}
 
 // touch is the incident, ready to be changed; nil if it is not known.
 func (f *folding) touch(id string) *touched {
@@ -107,6 +123,7 @@ func (f *folding) touch(id string) *touched {
 	t := &touched{Incident: *i, was: *i}
 	t.Episodes = slices.Clone(i.Episodes)
 	t.Said = slices.Clone(i.Said)
+	t.Held = slices.Clone(i.Held)
 	f.inc[id] = t
 	return t
 }
@@ -167,14 +184,23 @@ func (f *folding) join(t *touched, e *Episode) {
 		return
 	}
 	if from := f.touch(e.Incident); from != nil {
-		from.Episodes = slices.DeleteFunc(from.Episodes, func(id uint64) bool { return id == e.ID })
+		from.Episodes = without(from.Episodes, e.ID)
+		if slices.Contains(from.Held, e.ID) {
+			from.Held, t.Held = without(from.Held, e.ID), append(t.Held, e.ID)
+			t.Maintenance = from.Maintenance
+		}
 		from.quietly = true
+		f.moves = append(f.moves, move{e.ID, from.ID})
 	}
 	c := *e
 	c.Incident = t.ID
 	f.eps[c.ID] = &c
 	t.Episodes = append(t.Episodes, c.ID)
 	t.quietly = true
+}
+
+func without(ids []uint64, id uint64) []uint64 {
+	return slices.DeleteFunc(ids, func(o uint64) bool { return o == id })
 }
 
 func (f *folding) out() Output {
@@ -202,6 +228,9 @@ func (t *touched) changed() bool {
 func isLoss(e *Episode) bool { return e.Subject.Kind == reputation.KindWire }
 
 func isListing(e *Episode) bool { return e.Subject.Kind == reputation.KindListing }
+
+// lasts: the bad state goes on. A listing of which the list now says nothing bad is none.
+func lasts(e *Episode) bool { return e.Open() && (!isListing(e) || accusing(e)) }
 
 // accusing reports a listing that is bad news.
 func accusing(e *Episode) bool { return isListing(e) && e.Listing != nil && e.Listing.Accuses() }

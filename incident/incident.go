@@ -88,8 +88,10 @@ type Incident struct {
 	Told      bool              `json:"told,omitempty"`      // people were told (an alert is in the outbox or sent)
 	Mentioned bool              `json:"mentioned,omitempty"` // somebody was mentioned: once is enough
 	Reminded  time.Time         `json:"reminded,omitzero"`
-	// Maintenance is the reason of the window that it began in.
+	// Maintenance is the reason of the window that it, or a loss of it, began in.
 	Maintenance string `json:"maintenance,omitempty"`
+	// Held are the losses that nobody is told of while their window lasts.
+	Held []uint64 `json:"held,omitempty"`
 
 	Evidence  []string   `json:"evidence,omitempty"`  // why we think so, strongest first
 	Next      []string   `json:"next,omitempty"`      // what to do

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"repwatch/correlate"
-	"repwatch/reputation"
 )
 
 // home is where a loss belongs, by its verdict.
@@ -36,6 +35,10 @@ func homeOf(e *Episode, j Judgement) home {
 		h.root, h.list = RootListing, j.List
 	case correlate.ByLists:
 		h.root, h.list = RootListing, top
+	case correlate.ByAbuse:
+		if top != "" { // one cause for both: what was abused got listed and lost
+			h.root, h.list = RootListing, top
+		}
 	case correlate.ByPartner:
 		h.root = RootPartner
 	case correlate.ByPath:
@@ -68,17 +71,17 @@ func (f *folding) place(e *Episode, j Judgement) {
 		return // it is over: the words may change, the place does not
 	}
 	dest := f.find(h, e, cur)
+	whole := cur != nil && f.goTogether(cur, e, h)
 	switch {
-	case dest == nil && cur != nil && f.alone(cur, e):
+	case dest == nil && whole:
 		dest = cur
 		f.reroot(cur, h)
 	case dest == nil:
 		dest = f.create(Reputation, h.root)
 		f.reroot(dest, h)
-	case cur != nil && dest != cur && f.alone(cur, e):
-		dest = f.merge(dest, cur, h)
+	case whole && dest != cur:
+		dest = f.merge(dest, cur)
 	}
-	moved := cur != nil && cur != dest
 	began := e.Incident == ""
 	f.join(dest, f.episode(e.ID))
 	if h.root == RootListing {
@@ -87,14 +90,32 @@ func (f *folding) place(e *Episode, j Judgement) {
 	if began {
 		f.joined(dest, e)
 	}
-	if moved && cur.Merged == "" {
-		cur.say(sayMoved(e, dest.ID))
-	}
 }
 
-// alone: nothing else holds the incident together than this loss.
-func (f *folding) alone(t *touched, e *Episode) bool {
-	return !slices.ContainsFunc(f.episodes(&t.Incident), func(o *Episode) bool { return o.ID != e.ID })
+// goTogether: all that the incident holds has this home now, so it is the incident
+// that moves and not one loss out of it.
+func (f *folding) goTogether(t *touched, e *Episode, h home) bool {
+	return !slices.ContainsFunc(f.episodes(&t.Incident), func(o *Episode) bool {
+		if o.ID == e.ID || isLoss(o) && !o.Open() {
+			return false
+		}
+		j, judged := f.in.Judged[o.ID]
+		return !isLoss(o) || !judged || !h.same(homeOf(o, j))
+	})
+}
+
+func (h home) same(o home) bool {
+	switch {
+	case h.root != o.root:
+		return false
+	case h.root == RootListing:
+		return h.ip == o.ip && h.list == o.list
+	case h.root == RootPartner:
+		return h.partner == o.partner
+	case h.root == RootPath:
+		return h.ip == o.ip
+	}
+	return h.ip == o.ip || h.partner == o.partner
 }
 
 func (f *folding) reroot(t *touched, h home) {
@@ -112,18 +133,31 @@ func (f *folding) reroot(t *touched, h home) {
 	t.quietly = true
 }
 
-// merge folds the younger of two incidents into the older, which keeps its
-// message, and gives it the root they share.
-func (f *folding) merge(a, b *touched, h home) *touched {
-	into, from := a, b
-	if b.Told && !a.Told || b.Told == a.Told && b.Opened.Before(a.Opened) {
-		into, from = b, a
-	}
-	if into != a {
-		f.reroot(into, h)
+// merge folds a loss's incident into that of its cause, or the other way round: the
+// message that people saw first goes on, with the root of the cause.
+func (f *folding) merge(cause, cur *touched) *touched {
+	into, from := cause, cur
+	if f.keeps(cur, cause) < 0 {
+		into, from = cur, cause
+		into.Root, into.List, into.IP, into.Partner = cause.Root, cause.List, cause.IP, cause.Partner
 	}
 	f.absorb(into, from)
 	return into
+}
+
+// keeps orders incidents by which of them goes on in a merger: what people read already
+// before what is about to be sent, that before what nobody is told of; then the older.
+func (f *folding) keeps(a, b *touched) int {
+	rank := func(t *touched) int {
+		switch {
+		case t.Told && !f.w.Unsent[t.ID]:
+			return 0
+		case t.Told:
+			return 1
+		}
+		return 2
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), a.Opened.Compare(b.Opened), compareID(a.ID, b.ID))
 }
 
 // absorb takes all of from into an incident that goes on.
@@ -133,37 +167,71 @@ func (f *folding) absorb(into, from *touched) {
 	}
 	into.Impact = max(into.Impact, from.Impact)
 	into.Alert = moreUrgent(into.Alert, from.Alert)
+	into.Mentioned = into.Mentioned || from.Mentioned && !f.w.Unsent[from.ID]
+	into.Forecasts = append(slices.Clip(into.Forecasts), from.Forecasts...)
+	from.Forecasts = nil
 	from.Status, from.Resolved, from.Merged = Resolved, f.now, into.ID
 	from.quietly = true
 }
 
-// find looks for the open incident that a loss belongs to.
+// find looks for the incident that a loss belongs to: an open one, else one that was
+// over so lately that what comes back is the same.
 func (f *folding) find(h home, e *Episode, cur *touched) *touched {
-	for _, i := range f.all() {
-		if i.Kind != Reputation || i.Merged != "" || i.ClosedBy != "" || i.Root != h.root || !f.lives(i) {
-			continue
-		}
-		fits := false
-		switch h.root {
-		case RootListing:
-			fits = slices.ContainsFunc(f.episodes(i), func(o *Episode) bool {
-				return isListing(o) && o.Subject.Who() == h.ip && o.Subject.Target == h.list
-			})
-		case RootPartner:
-			fits = i.Partner == h.partner
-		case RootPath:
-			fits = i.IP == h.ip
-		case RootPair:
-			fits = f.samePair(i, h, e)
-		}
-		if fits && (i.Status == Open || h.root == RootListing || i.IP == h.ip && i.Partner == h.partner) {
-			return f.reopen(i.ID)
-		}
-	}
-	if cur != nil && cur.Root == h.root && cur.Status == Open && (h.root != RootListing || cur.List == h.list) {
+	if cur != nil && cur.Status == Open && f.fits(&cur.Incident, h, e) > 1 {
 		return cur
 	}
+	best, top := "", 0
+	for _, i := range f.all() {
+		if n := f.fits(i, h, e); n > top {
+			best, top = i.ID, n
+		}
+	}
+	if best != "" {
+		return f.reopen(best)
+	}
 	return nil
+}
+
+// fits says how well an incident suits a loss: 0 not at all, 1 it would have to be
+// reopened, 2 it is open, 3 and its listing lasts.
+func (f *folding) fits(i *Incident, h home, e *Episode) int {
+	if i.Kind != Reputation || i.Merged != "" || i.ClosedBy != "" || i.Root != h.root || !f.lives(i) {
+		return 0
+	}
+	fit := 1
+	if i.Status == Open {
+		fit = 2
+	}
+	switch h.root {
+	case RootListing:
+		n := 0
+		for _, o := range f.episodes(i) {
+			if !isListing(o) || o.Subject.Who() != h.ip || o.Subject.Target != h.list {
+				continue
+			}
+			n = max(n, fit)
+			if o.Open() {
+				return 3
+			}
+		}
+		if n == 0 && i.IP == h.ip && i.List == h.list { // a person closed the listing's own incident
+			n = fit
+		}
+		return n
+	case RootPartner:
+		if i.Partner == h.partner {
+			return fit
+		}
+	case RootPath:
+		if i.IP == h.ip {
+			return fit
+		}
+	case RootPair:
+		if fit == 2 && f.samePair(i, h, e) || i.IP == h.ip && i.Partner == h.partner {
+			return fit
+		}
+	}
+	return 0
 }
 
 // lives: open, or resolved so lately that what comes back is the same incident.
@@ -200,7 +268,7 @@ func (f *folding) samePair(i *Incident, h home, e *Episode) bool {
 // takeListing brings the listing that is to blame into the incident, if no incident holds it yet.
 func (f *folding) takeListing(t *touched, h home) {
 	for _, e := range f.known() {
-		if isListing(e) && e.Incident == "" && e.Open() && e.Subject.Who() == h.ip && e.Subject.Target == h.list {
+		if accusing(e) && e.Incident == "" && e.Open() && e.Subject.Who() == h.ip && e.Subject.Target == h.list {
 			f.join(t, e)
 			f.joined(t, f.episode(e.ID))
 		}
@@ -221,8 +289,8 @@ func (f *folding) known() []*Episode {
 func (f *folding) begin() {
 	for _, r := range f.in.Changes {
 		e := f.episode(r.Episode)
-		if e == nil || e.Seq != r.Seq || e.Incident != "" || !e.Open() {
-			continue
+		if e == nil || e.Seq != r.Seq && r.What != Relisted || e.Incident != "" || !e.Open() {
+			continue // a policy listing may turn into an accusation
 		}
 		switch {
 		case accusing(e):
@@ -236,98 +304,13 @@ func (f *folding) begin() {
 }
 
 func (f *folding) placeListing(e *Episode) {
-	who, list := e.Subject.Who(), e.Subject.Target
-	t := f.campaignOf(who, list, e)
+	t := f.campaignOf(e)
 	if t == nil {
-		t = f.massOf(list, e)
+		t = f.massOf(e)
 	}
 	if t == nil {
 		t = f.create(Reputation, RootListing)
-		t.IP, t.List = who, list
-	}
-	f.join(t, e)
-	f.joined(t, f.episode(e.ID))
-}
-
-// campaignOf finds the incident of the address that a further listing belongs to:
-// one of the same list that was over a moment ago, or one that began within hours.
-func (f *folding) campaignOf(who, list string, e *Episode) *touched {
-	for _, i := range f.all() {
-		if i.Root != RootListing || i.Merged != "" || i.ClosedBy != "" || !f.lives(i) {
-			continue
-		}
-		for _, o := range f.episodes(i) {
-			if !isListing(o) || o.ID == e.ID || o.Subject.Who() != who {
-				continue
-			}
-			if o.Subject.Target == list || i.Status == Open && e.Begin.By.Sub(o.Begin.By) <= campaign {
-				return f.reopen(i.ID)
-			}
-		}
-	}
-	return nil
-}
-
-// massOf finds, or makes out of the newest of them, the incident of many addresses that one list hit at once.
-func (f *folding) massOf(list string, e *Episode) *touched {
-	var newest *Incident
-	hit := map[string]bool{e.Subject.Who(): true}
-	for _, i := range f.all() {
-		if i.Root != RootListing || i.Status != Open || i.List != list || i.ClosedBy != "" {
-			continue
-		}
-		for _, o := range f.episodes(i) {
-			if isListing(o) && o.Subject.Target == list && o.Open() && e.Begin.By.Sub(o.Begin.By).Abs() <= massWindow {
-				hit[o.Subject.Who()] = true
-				newest = i
-			}
-		}
-	}
-	for _, r := range f.in.Changes { // those of the same sweep that wait for their place
-		if r.What == Listed && r.Subject.Target == list && r.Listing != nil && r.Listing.Accuses() {
-			hit[r.Subject.Who()] = true
-		}
-	}
-	if len(hit) <= f.p.DigestOver {
-		return nil
-	}
-	if newest == nil || newest.Told && !f.w.Unsent[newest.ID] && len(newest.Episodes) < 2 {
-		return nil
-	}
-	t := f.touch(newest.ID)
-	t.IP = ""
-	f.gather(t, list)
-	return t
-}
-
-// gather takes in the other incidents of the list that nobody was told of yet.
-func (f *folding) gather(t *touched, list string) {
-	for _, i := range f.all() {
-		if i.ID == t.ID || i.Root != RootListing || i.Status != Open || i.List != list || i.Opened.Before(f.now.Add(-massWindow)) {
-			continue
-		}
-		if i.Told && !f.w.Unsent[i.ID] {
-			continue
-		}
-		f.absorb(t, f.touch(i.ID))
-	}
-}
-
-func (f *folding) placeFault(e *Episode) {
-	kind := Own
-	if e.Subject.Kind == reputation.KindHealth {
-		kind = Health
-	}
-	who := e.Subject.Who()
-	var t *touched
-	for _, i := range f.all() {
-		if i.Kind == kind && i.IP == who && i.ClosedBy == "" && f.lives(i) {
-			t = f.reopen(i.ID)
-		}
-	}
-	if t == nil {
-		t = f.create(kind, RootFault)
-		t.IP, t.Fault = who, e.Fault.ID
+		t.IP, t.List = e.Subject.Who(), e.Subject.Target
 	}
 	f.join(t, e)
 	f.joined(t, f.episode(e.ID))

@@ -83,6 +83,15 @@ func (p *Policy) due(now time.Time, impact reputation.Impact) time.Time {
 	return due
 }
 
+// hush: quiet hours hold back what hurts less than critical.
+func (p *Policy) hush(now time.Time, impact reputation.Impact) bool {
+	if p.Quiet == nil || impact == reputation.Critical {
+		return false
+	}
+	_, quiet := p.Quiet(now)
+	return quiet
+}
+
 // urgency orders levels.
 func urgency(level string) int {
 	switch level {

@@ -35,7 +35,7 @@ func (f *folding) sayBegan(e *Episode) string {
 		}
 		return s
 	case isLoss(e):
-		s := fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, verb(e), e.Subject.Who(), f.between(e.Begin))
+		s := fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, doingOf(e).one, e.Subject.Who(), f.between(e.Begin))
 		if q := queueSays(e.Wire.Loss); q != "" {
 			s += "; " + q
 		}
@@ -58,7 +58,11 @@ func (f *folding) sayEnded(e *Episode, t *touched) string {
 		}
 		return s
 	case isLoss(e):
-		s := fmt.Sprintf("%s: %s is back for %s (%s, lost for about %s)", e.Subject.Target, lossNoun(e.Wire.Loss), e.Subject.Who(), f.between(e.End), lasted(e.End.By.Sub(e.Begin.By)))
+		about := "about"
+		if e.FirstSight {
+			about = "at least"
+		}
+		s := fmt.Sprintf("%s: %s for %s (%s, after %s %s)", e.Subject.Target, backAgain(e.Wire), e.Subject.Who(), f.between(e.End), about, lasted(e.End.By.Sub(e.Begin.By)))
 		if by := f.after(e, t); by != "" {
 			s += "; " + by
 		}
@@ -95,7 +99,7 @@ func (f *folding) sayRelisted(e *Episode, r Record) string {
 
 func (f *folding) sayTurned(e *Episode, r Record) string {
 	if r.What == Turned {
-		return fmt.Sprintf("%s now %s %s", e.Subject.Target, verb(&Episode{Wire: r.Wire}), e.Subject.Who())
+		return fmt.Sprintf("%s now %s %s", e.Subject.Target, doingOf(&Episode{Wire: r.Wire}).one, e.Subject.Who())
 	}
 	var parts []string
 	if len(r.Wire.Went) > 0 {
@@ -144,15 +148,22 @@ func sayMerged(into string) string {
 
 // sayResolved closes the story: what ended last, how long it took, and why it is believed to be over.
 func (f *folding) sayResolved(t *touched) string {
-	lines := append([]string(nil), t.news...)
-	end := fmt.Sprintf("Over after %s", lasted(t.Resolved.Sub(f.beganAt(t))))
+	lines := condense(t.news)
+	end := "Over after " + f.span(t)
 	if t.Kind == Reputation && t.had(f, isLoss, 0) {
 		end += ". Cause: " + hedge(t.Word) + causeWords(t.Verdict, t.listsOf(f)...)
 	}
-	if f.onlyUnwatched(t) {
+	switch {
+	case f.onlyUnwatched(t):
 		end = "Closed: what it was about is no longer watched. That it is over was not seen"
+	case f.partlyUnwatched(t):
+		end += ". Part of it is no longer watched: that this part is over was not seen"
 	}
 	return joinLines(append(lines, end))
+}
+
+func (f *folding) partlyUnwatched(t *touched) bool {
+	return slices.ContainsFunc(f.episodes(&t.Incident), func(e *Episode) bool { return e.Unwatched })
 }
 
 func (f *folding) onlyUnwatched(t *touched) bool {

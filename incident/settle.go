@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,20 +12,59 @@ import (
 // joined takes what an episode means for its incident: how much it hurts, how
 // urgent it is, and the news of it.
 func (f *folding) joined(t *touched, e *Episode) {
-	t.Impact = max(t.Impact, impactOf(e))
-	level := f.levelOf(e)
-	if reason, _, ok := f.p.maintenance(f.now, pairIP(e), e.Subject.Target); ok && isLoss(e) {
-		level, t.Maintenance = Never, reason
-	}
-	t.Alert = moreUrgent(t.Alert, level)
-	if t.isNew || t.reopened && len(t.news) == 0 {
-		if t.reopened {
-			t.say("It is back: " + f.sayBegan(e))
-		}
+	if reason, _, ok := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target); ok && isLoss(e) {
+		t.Maintenance, t.quietly = reason, true
+		t.Held = append(t.Held, e.ID)
 		return
 	}
-	t.loud = t.loud || isLoss(e) && !t.had(f, isLoss, e.ID)
-	t.say(f.sayBegan(e))
+	f.weigh(t, e)
+	switch {
+	case t.reopened && len(t.news) == 0:
+		t.say("It is back: " + f.sayBegan(e))
+	case !t.isNew:
+		t.sayOf(e, f.sayBegan(e), beganMany(e))
+	}
+}
+
+// weigh lets an incident hurt and interrupt as much as an episode of it does.
+func (f *folding) weigh(t *touched, e *Episode) {
+	level := f.levelOf(e)
+	t.Impact = max(t.Impact, impactOf(e))
+	t.Alert = moreUrgent(t.Alert, level)
+	t.loud = t.loud || isLoss(e) && level == Now && !f.hadLoss(t)
+}
+
+// hadLoss: people were told of a loss in the incident before this transaction.
+func (f *folding) hadLoss(t *touched) bool {
+	return slices.ContainsFunc(f.episodes(&t.was), func(o *Episode) bool { return isLoss(o) && !slices.Contains(t.was.Held, o.ID) })
+}
+
+// moved tells those concerned that episodes changed their incident. It waits until all
+// have their place: of two incidents that merge, the one that goes on is known only then.
+func (f *folding) moved() {
+	done := map[uint64]bool{}
+	for _, m := range f.moves {
+		e := f.episode(m.episode)
+		from, to := f.inc[m.from], f.inc[e.Incident]
+		if done[m.episode] || from == to {
+			continue
+		}
+		done[m.episode] = true
+		if from.Merged == "" {
+			from.say(sayMoved(e, to.ID))
+		}
+		if slices.Contains(to.Held, e.ID) {
+			continue
+		}
+		f.weigh(to, e)
+		switch {
+		case to.isNew:
+		case from.isNew || !from.Told:
+			to.sayOf(e, f.sayBegan(e), beganMany(e))
+		default:
+			to.say(fmt.Sprintf("%s; so far told in #%s", f.sayBegan(e), from.ID))
+		}
+	}
 }
 
 // had: the incident held such an episode before this one.
@@ -58,13 +98,11 @@ func (f *folding) levelOf(e *Episode) string {
 	case e.Fault != nil && e.Fault.Impact < reputation.High:
 		level = Digest
 	}
-	if level == Now && f.p.warming(pairIP(e)) {
+	if level == Now && f.p.warming(e.Subject.Who()) {
 		level = Digest
 	}
 	return level
 }
-
-func pairIP(e *Episode) string { return e.Subject.Who() }
 
 // end closes what ended, and tells it.
 func (f *folding) end() {
@@ -79,8 +117,17 @@ func (f *folding) end() {
 		}
 		switch r.What {
 		case Delisted, Back, Mended, Unwatched:
-			if !e.Open() {
-				t.say(f.sayEnded(e, t))
+			switch {
+			case e.Open():
+			case slices.Contains(t.Held, e.ID): // nobody was told that it began
+				t.Held, t.quietly = without(t.Held, e.ID), true
+			default:
+				t.sayOf(e, f.sayEnded(e, t), endedMany(e))
+			}
+		case Faulty:
+			if e.Seq != r.Seq { // it began before, and is worse now
+				f.weigh(t, e)
+				t.say("Worse now: " + f.sayBegan(e))
 			}
 		case Relisted:
 			t.Impact = max(t.Impact, impactOf(e))
@@ -99,7 +146,7 @@ func (f *folding) forecasts() {
 			continue
 		}
 		t := f.touch(e.Incident)
-		if t == nil {
+		if t == nil || t.Status != Open {
 			continue
 		}
 		who, list := e.Subject.Who(), e.Subject.Target
@@ -117,15 +164,12 @@ func (f *folding) settle() {
 	for _, id := range sortedIDs(f.inc) {
 		t := f.inc[id]
 		f.judge(t)
-		open := slices.ContainsFunc(f.episodes(&t.Incident), (*Episode).Open)
+		open := slices.ContainsFunc(f.episodes(&t.Incident), lasts)
 		if t.Status == Open && !open {
 			t.Status, t.Resolved, t.ended = Resolved, f.lastEnd(t), !t.isNew
 			t.SnoozedUntil, t.SnoozedToEnd = time.Time{}, false
 		}
-		for _, line := range t.news {
-			t.Said = append(t.Said, Said{f.now, line})
-		}
-		t.Said = t.Said[max(0, len(t.Said)-maxSaid):]
+		t.note(f.now)
 		f.tell(t)
 	}
 }
@@ -138,7 +182,8 @@ func (f *folding) lastEnd(t *touched) time.Time {
 			end = by
 		}
 	}
-	if len(t.Episodes) == 0 || end.After(f.now) {
+	silent := func(e *Episode) bool { return e.End.By.IsZero() }
+	if end.After(f.now) || slices.ContainsFunc(f.episodes(&t.Incident), silent) || len(t.Episodes) == 0 {
 		return f.now
 	}
 	return end
@@ -160,7 +205,9 @@ func (f *folding) judge(t *touched) {
 		}
 		t.Evidence = best.Why[:min(len(best.Why), maxEvidence)]
 	case !t.had(f, isLoss, 0):
-		t.Verdict, t.Confidence, t.Word, t.Provisional = JustListed, 1, "", false
+		t.Verdict, t.Confidence, t.Word, t.Provisional, t.Evidence = JustListed, 1, "", false, nil
+	case t.Verdict == "":
+		t.Verdict = correlate.Undetermined // nobody judged its loss
 	}
 	if was := t.was.Verdict; was != "" && was != JustListed && t.Verdict != was && t.was.Told && best != nil {
 		t.say(sayRevised(t.was, t.Incident))
@@ -204,11 +251,13 @@ func (f *folding) tell(t *touched) {
 	case t.Merged != "":
 		f.tellMerged(t, unsent)
 	case !t.Told:
-		if t.Alert == Now && t.Status == Open && !f.silenced(t) {
+		if t.Alert == Now && t.Status == Open && !t.quiet(f.now) {
 			f.open(t)
 		}
+	case unsent && t.Impact == reputation.Critical && t.was.Impact < reputation.Critical:
+		f.withdrawn = append(f.withdrawn, t.ID) // what waits, waits for the end of quiet hours; this does not
+		f.open(t)
 	case unsent:
-		t.Told = true
 		f.alert(t, AlertOpened, "", time.Time{})
 	case t.ended:
 		f.alert(t, AlertResolved, f.sayResolved(t), f.now)
@@ -221,7 +270,7 @@ func (f *folding) tell(t *touched) {
 			f.alert(t, AlertEdit, "", f.now)
 		}
 	default:
-		f.alert(t, AlertNews, joinLines(t.news), f.now)
+		f.alert(t, AlertNews, t.newsText(), f.now)
 	}
 }
 
@@ -241,18 +290,18 @@ func (f *folding) tellMerged(t *touched, unsent bool) {
 	}
 }
 
-// silenced: a maintenance window over all its losses, or a person's snooze.
-func (f *folding) silenced(t *touched) bool { return t.quiet(f.now) }
-
+// quiet: a person wants no news now.
 func (i *Incident) quiet(now time.Time) bool { return i.SnoozedToEnd || now.Before(i.SnoozedUntil) }
 
 func (f *folding) alert(t *touched, kind AlertKind, news string, due time.Time) {
-	a := Alert{Incident: t.ID, Kind: kind, At: f.now, Due: due, News: news, Broadcast: t.loud || t.reopened}
+	a := Alert{Incident: t.ID, Kind: kind, At: f.now, Due: due, News: news}
+	a.Broadcast = kind == AlertNews && (t.loud || t.reopened) && !f.p.hush(f.now, t.Impact)
 	switch kind {
 	case AlertOpened, AlertEdit:
 		a.Key = string(kind)
 	}
-	if t.Impact == reputation.Critical && !t.Mentioned && (kind == AlertOpened || t.loud) && t.Status == Open {
+	interrupts := kind == AlertOpened || kind == AlertNews && t.AckedAt.IsZero()
+	if t.Impact == reputation.Critical && !t.Mentioned && interrupts && t.Status == Open {
 		t.Mentioned, a.Mention = true, true
 	} else if kind == AlertOpened && t.Mentioned && f.w.Unsent[t.ID] {
 		a.Mention = true // the unsent alert that this one replaces held the mention

@@ -22,6 +22,17 @@ func (f *folding) beganAt(t *touched) time.Time {
 	return first
 }
 
+// span is how long it lasted, as far as anybody saw.
+func (f *folding) span(t *touched) string {
+	s := lasted(t.Resolved.Sub(f.beganAt(t)))
+	for _, e := range f.episodes(&t.Incident) {
+		if e.FirstSight && e.Fault == nil {
+			return "at least " + s
+		}
+	}
+	return s
+}
+
 // message is the whole story as it stands.
 func (f *folding) message(t *touched) Message {
 	m := Message{Incident: t.ID, Kind: t.Kind, Status: t.Status, Impact: t.Impact, At: f.now, Title: f.title(t), Tone: f.tone(t)}
@@ -46,10 +57,15 @@ func (f *folding) message(t *touched) Message {
 	add("Why we think so", f.why(t))
 	if t.Status == Open {
 		add("Probably next", f.probably(t))
-		add("What to do", t.Next)
 		m.Actions = actions(t)
-	} else {
-		add("Over", []string{fmt.Sprintf("%s, after %s", f.clock(t.Resolved), lasted(t.Resolved.Sub(f.beganAt(t))))})
+	}
+	add("What to do", t.Next)
+	switch {
+	case t.Status == Open:
+	case t.ClosedBy != "" || f.onlyUnwatched(t):
+		add("Closed", []string{fmt.Sprintf("%s, after %s", f.clock(t.Resolved), f.span(t))})
+	default:
+		add("Over", []string{fmt.Sprintf("%s, after %s", f.clock(t.Resolved), f.span(t))})
 	}
 	add("Note", f.notes(t))
 	if _, _, owner := f.p.describe(t.IP); owner != "" {
@@ -60,7 +76,7 @@ func (f *folding) message(t *touched) Message {
 
 func (f *folding) tone(t *touched) Tone {
 	switch {
-	case t.Merged != "":
+	case t.Merged != "" || t.ClosedBy != "" || t.Status == Resolved && f.partlyUnwatched(t):
 		return ToneInfo
 	case t.Status == Resolved:
 		return ToneGood
@@ -83,6 +99,8 @@ func (f *folding) title(t *touched) string {
 		return "Closed by " + t.ClosedBy + ": " + s
 	case t.Status == Resolved && f.onlyUnwatched(t):
 		return "No longer watched: " + s
+	case t.Status == Resolved && f.partlyUnwatched(t):
+		return "Over as far as it is still watched: " + s
 	case t.Status == Resolved:
 		return "Over: " + s
 	case !t.AckedAt.IsZero():
@@ -94,7 +112,7 @@ func (f *folding) title(t *touched) string {
 }
 
 func (f *folding) headline(t *touched) string {
-	var losses, listings []*Episode
+	var losses, listings, faults []*Episode
 	for _, e := range f.episodes(&t.Incident) {
 		switch {
 		case isLoss(e):
@@ -102,46 +120,60 @@ func (f *folding) headline(t *touched) string {
 		case isListing(e):
 			listings = append(listings, e)
 		case e.Fault != nil:
-			return f.faultTitle(t, e)
+			faults = append(faults, e)
 		}
+	}
+	if len(faults) > 0 {
+		return faultTitle(faults)
 	}
 	if len(losses) == 0 {
 		return f.listedTitle(t, listings)
 	}
+	if open := opened(losses); len(open) > 0 {
+		losses = open // what is over already is told below
+	}
 	ips, partners := distinct(losses, true), distinct(losses, false)
-	what := verb(losses[0])
+	what := doingAll(losses, len(partners))
 	switch t.Root {
 	case RootPartner:
-		return fmt.Sprintf("%s %s everybody, not only %s: the partner changed it", enumerate(partners, 3), what, enumerate(ips, 3))
+		return fmt.Sprintf("%s %s %s: %s a change for everyone, not our reputation", enumerate(partners, 3), what, enumerate(ips, 3), cmp.Or(strings.TrimSpace(hedge(t.Word)), "it is"))
 	case RootPath:
-		return fmt.Sprintf("%s lost %s at once (%s): a fault on our own path", enumerate(ips, 3), counted(len(partners), "partner"), enumerate(partners, 3))
+		return fmt.Sprintf("%s lost %s at once (%s): %sa fault on our own path", enumerate(ips, 3), counted(len(partners), "partner"), enumerate(partners, 3), hedge(t.Word))
 	}
 	head := fmt.Sprintf("%s %s %s", enumerate(partners, 3), what, enumerate(ips, 3))
 	switch t.Verdict {
 	case correlate.ByListing, correlate.ByLists:
 		return fmt.Sprintf("%s, %sbecause %s %s on %s", head, hedge(t.Word), itThey(ips), isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	case correlate.ByAbuse:
-		return head + ", " + hedge(t.Word) + "because of the abuse that got it listed, not of any one list"
+		return head + ", " + hedge(t.Word) + "because of the abuse that got " + map[bool]string{true: "it", false: "them"}[len(ips) == 1] + " listed, not of any one list"
 	case correlate.Private:
-		return head + " by its own judgement: no list we watch shows why"
+		return head + " by " + map[bool]string{true: "its", false: "their"}[len(partners) == 1] + " own judgement: no list we watch shows why"
 	case correlate.Unexplained:
 		return head + ": nothing we know explains it"
 	}
-	if len(listings) > 0 {
+	if len(listings) > 0 && t.Verdict == correlate.Undetermined {
 		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	}
 	return head + ": why is not clear yet"
+}
+
+func opened(eps []*Episode) []*Episode {
+	return slices.DeleteFunc(slices.Clone(eps), func(e *Episode) bool { return !e.Open() })
 }
 
 func (f *folding) listedTitle(t *touched, listings []*Episode) string {
 	if len(listings) == 0 {
 		return "nothing is left of it"
 	}
-	ips, lists := distinct(listings, true), namesOf(listings, t.listsOf(f))
-	if len(ips) > 1 {
-		return fmt.Sprintf("%d addresses (%s) are on %s%s", len(ips), enumerate(ips, 3), enumerate(lists, 3), commonMeaning(listings))
+	if open := opened(listings); len(open) > 0 {
+		listings = open
 	}
-	return fmt.Sprintf("%s is on %s%s", ips[0], enumerate(lists, 3), commonMeaning(listings))
+	ips, lists := distinct(listings, true), namesOf(listings, distinct(listings, false))
+	who := ips[0]
+	if len(ips) > 1 {
+		who = fmt.Sprintf("%d addresses (%s)", len(ips), enumerate(ips, 3))
+	}
+	return fmt.Sprintf("%s %s on %s%s", who, isAre(ips, listings), enumerate(lists, 3), commonMeaning(listings))
 }
 
 // commonMeaning is what all listings say, where they say the same.
@@ -155,17 +187,21 @@ func commonMeaning(listings []*Episode) string {
 	return first
 }
 
-func (f *folding) faultTitle(t *touched, e *Episode) string {
-	n := 0
-	for _, o := range f.episodes(&t.Incident) {
-		if o.Open() && o.ID != e.ID {
-			n++
+// faultTitle is the worst fault that lasts.
+func faultTitle(faults []*Episode) string {
+	if open := opened(faults); len(open) > 0 {
+		faults = open
+	}
+	worst := faults[0]
+	for _, e := range faults {
+		if e.Fault.Impact > worst.Fault.Impact {
+			worst = e
 		}
 	}
-	if n > 0 {
-		return fmt.Sprintf("%s (and %d more)", e.Fault.What, n)
+	if n := len(faults) - 1; n > 0 {
+		return fmt.Sprintf("%s (and %d more)", worst.Fault.What, n)
 	}
-	return e.Fault.What
+	return worst.Fault.What
 }
 
 // isAre is "is", or "was" where every listing is over.

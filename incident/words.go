@@ -17,46 +17,109 @@ import (
 	"repwatch/reputation"
 )
 
-// verbs say what a partner does, before the address.
-var verbs = map[smtp.LossKind]string{
-	smtp.LossMasked:   "shows masked capabilities to",
-	smtp.LossRejected: "rejects",
-	smtp.LossBroken:   "offers STARTTLS but breaks the handshake with",
-	smtp.LossDeferred: "defers mail from",
+// doing is what a partner does to an address: of one partner, of several, and when it is over.
+type doing struct{ one, many, past string }
+
+func same(s string) doing { return doing{s, s, s} }
+
+// doings are the losses for which no capability is named.
+var doings = map[smtp.LossKind]doing{
+	smtp.LossMasked:   {"masks its capabilities from", "mask their capabilities from", "masked its capabilities from"},
+	smtp.LossRejected: {"rejects", "reject", "rejected"},
+	smtp.LossBroken:   {"breaks the TLS handshake with", "break the TLS handshake with", "broke the TLS handshake with"},
+	smtp.LossDeferred: {"defers mail from", "defer mail from", "deferred mail from"},
 }
 
-// verb is what the partner does to the address in this loss. Of what was gone
-// at first sight nobody saw the withdrawal.
-func verb(e *Episode) string {
-	if e.FirstSight {
-		switch e.Wire.Loss {
-		case smtp.LossStartTLS:
-			return "does not offer STARTTLS to"
-		case smtp.LossCapability:
-			return "does not offer " + strings.Join(e.Wire.Went, ", ") + " to"
+// doingOf is what the partner does in this loss. Of what was gone at first sight
+// nobody saw the withdrawal.
+func doingOf(e *Episode) doing {
+	switch e.Wire.Loss {
+	case smtp.LossStartTLS, smtp.LossCapability, "":
+		went := wentWords(e.Wire)
+		if e.FirstSight {
+			return doing{"does not offer " + went + " to", "do not offer " + went + " to", "did not offer " + went + " to"}
+		}
+		return same("withdrew " + went + " from")
+	}
+	if d, ok := doings[e.Wire.Loss]; ok {
+		return d
+	}
+	return same("turned against")
+}
+
+// doingAll is what partners do in losses, as far as they do the same.
+func doingAll(losses []*Episode, partners int) string {
+	first := doingOf(losses[0])
+	if slices.ContainsFunc(losses, func(e *Episode) bool { return doingOf(e) != first }) {
+		if slices.ContainsFunc(losses, func(e *Episode) bool { return e.Wire.Loss != losses[0].Wire.Loss }) {
+			first = same("turned against")
+		} else if losses[0].Wire.Loss == smtp.LossStartTLS {
+			first = same("withdrew STARTTLS from") // and more than that, here and there
+		} else {
+			first = same("withdrew capabilities from")
 		}
 	}
-	switch e.Wire.Loss {
-	case smtp.LossStartTLS, smtp.LossCapability:
-		return "withdrew " + wentWords(e.Wire) + " from"
+	switch {
+	case !slices.ContainsFunc(losses, (*Episode).Open):
+		return first.past
+	case partners > 1:
+		return first.many
 	}
-	if v := verbs[e.Wire.Loss]; v != "" {
-		return v
-	}
-	return "treats badly"
+	return first.one
 }
 
-// wentWords are the capabilities that went, STARTTLS first: the one that stops mail.
-func wentWords(w *Wire) string {
+// state is what is lost, in a line of its own.
+func state(e *Episode) string {
+	switch w := e.Wire; w.Loss {
+	case smtp.LossMasked:
+		return "capabilities masked"
+	case smtp.LossRejected:
+		return "rejected"
+	case smtp.LossBroken:
+		return "TLS handshake broken"
+	case smtp.LossDeferred:
+		return "mail deferred"
+	default:
+		gone := " gone"
+		if e.FirstSight {
+			gone = " not offered"
+		}
+		return wentWords(w) + gone
+	}
+}
+
+// backAgain is what the end of a loss brings.
+func backAgain(w *Wire) string {
+	switch w.Loss {
+	case smtp.LossMasked:
+		return "capabilities are readable again"
+	case smtp.LossRejected:
+		return "connections are accepted again"
+	case smtp.LossBroken:
+		return "the TLS handshake works again"
+	case smtp.LossDeferred:
+		return "mail is accepted again"
+	}
+	went := wentList(w)
+	if len(went) > 1 {
+		return enumerate(went, 4) + " are back"
+	}
+	return enumerate(went, 4) + " is back"
+}
+
+// wentList are the capabilities that went, STARTTLS first: the one that stops mail.
+func wentList(w *Wire) []string {
 	went := slices.Clone(w.Went)
-	if w.Loss == smtp.LossStartTLS {
+	if w.Loss == smtp.LossStartTLS || w.Loss == "" {
 		went = append([]string{"STARTTLS"}, slices.DeleteFunc(went, func(s string) bool { return s == "STARTTLS" })...)
 	}
 	if len(went) == 0 {
-		return "a capability"
+		return []string{"a capability"}
 	}
-	return enumerate(went, 4)
+	return went
 }
+
+func wentWords(w *Wire) string { return enumerate(wentList(w), 4) }
 
 // lossNoun is what was lost.
 func lossNoun(k smtp.LossKind) string {
@@ -66,13 +129,13 @@ func lossNoun(k smtp.LossKind) string {
 	case smtp.LossCapability:
 		return "a required capability"
 	case smtp.LossMasked:
-		return "unmasked capabilities"
+		return "readable capabilities"
 	case smtp.LossRejected:
 		return "the connection"
 	case smtp.LossBroken:
-		return "a working TLS handshake"
+		return "the TLS handshake"
 	default:
-		return "acceptance"
+		return "acceptance of mail"
 	}
 }
 
@@ -172,10 +235,17 @@ func lasted(d time.Duration) string {
 	case d < time.Hour:
 		return fmt.Sprintf("%d min", int(d.Minutes()))
 	case d < 24*time.Hour:
-		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+		return twoParts(int(d.Hours()), "h", int(d.Minutes())%60, "min")
 	default:
-		return fmt.Sprintf("%d d %d h", int(d.Hours())/24, int(d.Hours())%24)
+		return twoParts(int(d.Hours())/24, "d", int(d.Hours())%24, "h")
 	}
+}
+
+func twoParts(n int, unit string, m int, part string) string {
+	if m == 0 || n >= 10 { // the small part says nothing any more
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", n, unit, m, part)
 }
 
 // ago bounds how long after one thing another happened, no finer than both were seen.
