@@ -286,12 +286,12 @@ func (d *desk) isOpen(want ...string) {
 func (d *desk) story() (out []string) {
 	d.t.Helper()
 	for _, r := range recordsOf(d.t, d.db) {
-		out = append(out, fmt.Sprintf("%s %s %s", r.What, r.Subject, span(r.Bracket)))
+		out = append(out, fmt.Sprintf("%s %s %s", r.What, r.Subject, between(r.Bracket)))
 	}
 	return out
 }
 
-func span(b reputation.Bracket) string {
+func between(b reputation.Bracket) string {
 	after := "-"
 	if !b.After.IsZero() {
 		after = b.After.Format("15:04:05")

@@ -39,8 +39,8 @@ func TestQuietHours(t *testing.T) {
 		{noon, "2026-11-24 11:59 CET", ""},
 		{noon, "2026-11-24 12:00 CET", "2026-11-24 13:30 CET"},
 		{noon, "2026-11-24 13:30 CET", ""},
-		{change, "2026-03-29 01:59 CET", ""},                       // that night has no 02:00
-		{change, "2026-03-29 03:00 CEST", ""},                      // ... nor 02:30
+		{change, "2026-03-29 01:59 CET", ""},                      // that night has no 02:00
+		{change, "2026-03-29 03:00 CEST", ""},                     // ... nor 02:30
 		{change, "2026-10-25 02:10 CEST", "2026-10-25 02:30 CET"}, // that one has two: quiet an hour longer, once a year
 	} {
 		at, err := time.ParseInLocation(layout, c.at, vienna)
