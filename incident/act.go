@@ -122,7 +122,7 @@ func (f *folding) outlasted(i *Incident) {
 		t := f.touch(i.ID)
 		f.weigh(t, e)
 		t.Held = without(t.Held, id)
-		t.say("It outlasts the maintenance window: " + f.sayBegan(e))
+		t.say("It outlasts the maintenance window: " + f.sayBegan(e) + t.queueWords(e))
 	}
 	if t := f.inc[i.ID]; t != nil {
 		t.advise(f)
@@ -185,9 +185,9 @@ func DigestOf(w World, since, now time.Time, p Policy) *Alert {
 		}
 		switch {
 		case i.Status == Resolved && i.Resolved.After(since):
-			over = append(over, f.title(t)+" (#"+i.ID+")")
+			over = append(over, f.headline(t)+" (#"+i.ID+")")
 		case i.Status == Open && i.Opened.After(since):
-			began = append(began, f.title(t)+" (#"+i.ID+")")
+			began = append(began, f.headline(t)+" (#"+i.ID+")")
 		}
 	}
 	if len(began)+len(over) == 0 {

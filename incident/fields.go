@@ -21,27 +21,14 @@ func atMost(lines []string, most int) []string {
 	return append(lines[:most-1:most-1], fmt.Sprintf("and %d more", len(lines)-most+1))
 }
 
-// losses are the pairs lost, or those that came back.
-func (f *folding) losses(t *touched, open bool) (lines []string) {
+// losses are the pairs that are lost, with what the queue says of it.
+func (f *folding) losses(t *touched) (lines []string) {
 	kinds := map[smtp.LossKind]bool{}
 	for _, e := range f.episodes(&t.Incident) {
-		if !isLoss(e) || e.Open() != open {
-			continue
-		}
-		s := fmt.Sprintf("%s > %s: ", e.Subject.Who(), e.Subject.Target)
-		switch {
-		case e.Unwatched:
-			s += "no longer watched; when last seen: " + state(e)
-		case !open:
-			s += fmt.Sprintf("%s, %s", backAgain(e.Wire), f.between(e.End))
-			if by := f.after(e, t); by != "" {
-				s += ", " + by
-			}
-		default:
-			s += f.lossLine(e)
+		if isLoss(e) && e.Open() {
 			kinds[e.Wire.Loss] = true
+			lines = append(lines, pair(e)+f.lossLine(e))
 		}
-		lines = append(lines, s)
 	}
 	lines = folded(lines)
 	for _, k := range sortedKeys(kinds) {
@@ -50,6 +37,39 @@ func (f *folding) losses(t *touched, open bool) (lines []string) {
 		}
 	}
 	return lines
+}
+
+func pair(e *Episode) string { return e.Subject.Who() + " > " + e.Subject.Target + ": " }
+
+// returned are the pairs that came back.
+func (f *folding) returned(t *touched) (lines []string) {
+	for _, e := range f.episodes(&t.Incident) {
+		if !isLoss(e) || e.Open() || e.Unwatched {
+			continue
+		}
+		s := fmt.Sprintf("%s%s, %s", pair(e), backAgain(e.Wire), f.between(e.End))
+		if by := f.after(e, t); by != "" {
+			s += ", " + by
+		}
+		lines = append(lines, s)
+	}
+	return folded(lines)
+}
+
+// unwatched is what nobody looks at any more, as it was when last seen.
+func (f *folding) unwatched(t *touched) (lines []string) {
+	for _, e := range f.episodes(&t.Incident) {
+		switch {
+		case !e.Unwatched:
+		case isLoss(e):
+			lines = append(lines, pair(e)+state(e)+" when last seen")
+		case isListing(e):
+			lines = append(lines, e.Subject.Who()+": on "+listName(e)+" when last seen")
+		case e.Fault != nil:
+			lines = append(lines, e.Fault.What)
+		}
+	}
+	return folded(lines)
 }
 
 func (f *folding) lossLine(e *Episode) string {
@@ -71,23 +91,30 @@ func (f *folding) lossLine(e *Episode) string {
 	return s
 }
 
+// listings are the listings that last, or those that are over. Addresses of which a
+// list says the same are one line.
 func (f *folding) listings(t *touched, open bool) (lines []string) {
+	several := len(f.whos(t)) > 1
+	by := map[string][]string{}
+	var order []string
 	for _, e := range f.episodes(&t.Incident) {
-		if !isListing(e) || e.Open() != open {
+		if !isListing(e) || e.Open() != open || e.Unwatched {
 			continue
 		}
-		s := ""
-		if len(f.whos(t)) > 1 {
-			s = e.Subject.Who() + " on "
+		s := listName(e)
+		if open {
+			s += f.listingLine(e, !several)
+		} else {
+			s += ", " + f.between(e.End)
 		}
-		s += listName(e)
-		switch {
-		case e.Unwatched:
-			s += ": no longer watched; it was listed when last seen"
-		case !open:
-			s += ": " + f.between(e.End)
-		default:
-			s += f.listingLine(e)
+		if by[s] == nil {
+			order = append(order, s)
+		}
+		by[s] = append(by[s], e.Subject.Who())
+	}
+	for _, s := range order {
+		if several {
+			s = enumerate(by[s], maxLines) + " on " + s
 		}
 		lines = append(lines, s)
 	}
@@ -98,7 +125,8 @@ func (f *folding) whos(t *touched) []string {
 	return distinct(slices.DeleteFunc(f.episodes(&t.Incident), func(e *Episode) bool { return !isListing(e) }), true)
 }
 
-func (f *folding) listingLine(e *Episode) string {
+// listingLine is what the list says; how to get off it, where addresses are not told together.
+func (f *folding) listingLine(e *Episode, delist bool) string {
 	l := e.Listing
 	s := meaningOf(l)
 	if len(l.Codes) > 0 {
@@ -111,7 +139,7 @@ func (f *folding) listingLine(e *Episode) string {
 	if l.Untested {
 		s += "; this list cannot be tested, take it as a hint"
 	}
-	if l.DelistURL != "" {
+	if delist && l.DelistURL != "" {
 		s += "; delist: " + l.DelistURL
 	}
 	if l.DelistHow != "" {
@@ -120,22 +148,21 @@ func (f *folding) listingLine(e *Episode) string {
 	return s
 }
 
+// faults are what was found. The title names a single one already.
 func (f *folding) faults(t *touched) (lines []string) {
-	for _, e := range f.episodes(&t.Incident) {
-		if e.Fault == nil {
-			continue
+	eps := f.episodes(&t.Incident)
+	for _, e := range eps {
+		switch {
+		case e.Fault == nil || e.Unwatched:
+		case len(eps) == 1 && !e.Open():
+		case len(eps) == 1 && e.Fault.Why != "":
+			lines = append(lines, e.Fault.Why)
+		case len(eps) == 1:
+		case !e.Open():
+			lines = append(lines, "no longer so: "+e.Fault.What)
+		default:
+			lines = append(lines, e.Fault.What+prefixed(". ", e.Fault.Why))
 		}
-		s := e.Fault.What
-		if e.Fault.Why != "" {
-			s += ". " + e.Fault.Why
-		}
-		if !e.Open() {
-			s = "No longer so: " + e.Fault.What
-			if e.Unwatched {
-				s = "No longer watched: " + e.Fault.What
-			}
-		}
-		lines = append(lines, s)
 	}
 	return folded(lines)
 }
@@ -230,13 +257,10 @@ func (t *touched) advise(f *folding) {
 		return
 	}
 	var lost []*Episode
+	t.adviseDelisting(f)
 	for _, e := range f.episodes(&t.Incident) {
 		switch {
 		case !e.Open():
-		case accusing(e) && e.Listing.DelistURL != "":
-			t.next(fmt.Sprintf("stop what got %s listed, then ask for delisting: %s", e.Subject.Who(), e.Listing.DelistURL))
-		case accusing(e):
-			t.next(fmt.Sprintf("stop what got %s listed, then ask %s for delisting", e.Subject.Who(), listName(e)))
 		case e.Fault != nil && e.Fault.Do != "":
 			t.next(e.Fault.Do)
 		case isLoss(e):
@@ -260,6 +284,32 @@ func (t *touched) advise(f *folding) {
 		t.next(fmt.Sprintf("when %s is delisted we look at %s at once and tell you when to flush the queue", ips, who))
 	default:
 		t.next(fmt.Sprintf("ask the postmaster of %s why they treat %s so; meanwhile send by another address if you have one", who, ips))
+	}
+}
+
+// adviseDelisting says it once per list: forty addresses are one piece of work.
+func (t *touched) adviseDelisting(f *folding) {
+	by := map[string][]*Episode{}
+	var order []string
+	for _, e := range f.episodes(&t.Incident) {
+		if !accusing(e) || !e.Open() {
+			continue
+		}
+		if by[e.Subject.Target] == nil {
+			order = append(order, e.Subject.Target)
+		}
+		by[e.Subject.Target] = append(by[e.Subject.Target], e)
+	}
+	for _, list := range order {
+		e := by[list][0]
+		ask := "then ask for delisting: " + e.Listing.DelistURL
+		switch {
+		case slices.ContainsFunc(by[list], func(o *Episode) bool { return o.Listing.DelistURL != e.Listing.DelistURL }):
+			ask = "then ask for the delisting of each, for example " + e.Listing.DelistURL
+		case e.Listing.DelistURL == "":
+			ask = fmt.Sprintf("then ask %s for delisting", listName(e))
+		}
+		t.next(fmt.Sprintf("stop what got %s listed, %s", enumerate(distinct(by[list], true), 3), ask))
 	}
 }
 

@@ -98,7 +98,8 @@ type touched struct {
 	quietly  bool // changed, but nothing worth a reply
 	loud     bool // a loss joined what was only a listing
 	reopened bool
-	ended    bool // its last episode ended in this transaction
+	gone     string // its headline, before another took in its episodes
+	ended    bool   // its last episode ended in this transaction
 }
 
 func (t *touched) say(text string) { t.news = append(t.news, line{text: text}) }

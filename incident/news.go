@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // line is one piece of news. Lines of one kind, about one address each, are said as
@@ -22,6 +23,18 @@ type around struct{ before, after string }
 // sayOf is news of one episode. many are the words for many like it.
 func (t *touched) sayOf(e *Episode, text string, many around) {
 	t.news = append(t.news, line{text, many, e.Subject.Who()})
+}
+
+// queueWords are what the queue will say because of a loss, once in a piece of news.
+func (t *touched) queueWords(e *Episode) string {
+	if !isLoss(e) {
+		return ""
+	}
+	q := queueSays(e.Wire.Loss)
+	if q == "" || slices.ContainsFunc(t.news, func(l line) bool { return strings.Contains(l.text, q) }) {
+		return ""
+	}
+	return "; " + q
 }
 
 func (t *touched) newsText() string { return joinLines(condense(t.news)) }

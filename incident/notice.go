@@ -55,10 +55,11 @@ func (f *folding) noticeMessage(r Record, who []string) Message {
 		m.Fields = append(m.Fields,
 			Field{"Seen", []string{f.between(r.Bracket) + " at " + enumerate(w.Addrs, 4)}},
 			Field{"What it means", []string{"a pool behind one name is of two minds, or a change is under way; this is no loss: mail gets through by the servers that offer it"}},
-			Field{"Next", []string{"nothing yet; repwatch looks more often and tells you if it becomes a loss"}})
+			Field{"What to do", []string{"nothing yet; repwatch looks more often and tells you if it becomes a loss"}})
 	case Steady:
 		m.Tone = ToneGood
-		m.Title = fmt.Sprintf("%s answers %s alike again", r.Subject.Target, them)
+		m.Title = fmt.Sprintf("%s answers %s alike again from look to look", r.Subject.Target, them)
+		m.Fields = append(m.Fields, Field{"When", []string{f.between(r.Bracket)}})
 	default:
 		m.Title = fmt.Sprintf("%s changed what it offers to %s", r.Subject.Target, them)
 		if len(w.Went) > 0 {
@@ -69,7 +70,7 @@ func (f *folding) noticeMessage(r Record, who []string) Message {
 		}
 		m.Fields = append(m.Fields,
 			Field{"When", []string{f.between(r.Bracket)}},
-			Field{"Next", []string{fmt.Sprintf("nothing, unless your mail needs it: then add it to require of %s, and its loss becomes an incident", r.Subject.Target)}})
+			Field{"What to do", []string{fmt.Sprintf("nothing, unless your mail needs it: then add it to require of %s, and its loss becomes an incident", r.Subject.Target)}})
 	}
 	return m
 }

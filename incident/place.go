@@ -162,6 +162,7 @@ func (f *folding) keeps(a, b *touched) int {
 
 // absorb takes all of from into an incident that goes on.
 func (f *folding) absorb(into, from *touched) {
+	from.gone = f.headline(from)
 	for _, e := range f.episodes(&from.Incident) {
 		f.join(into, e)
 	}

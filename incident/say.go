@@ -35,11 +35,7 @@ func (f *folding) sayBegan(e *Episode) string {
 		}
 		return s
 	case isLoss(e):
-		s := fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, doingOf(e).one, e.Subject.Who(), f.between(e.Begin))
-		if q := queueSays(e.Wire.Loss); q != "" {
-			s += "; " + q
-		}
-		return s
+		return fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, doingOf(e).one, e.Subject.Who(), f.between(e.Begin))
 	case e.Fault != nil:
 		return e.Fault.What
 	}
@@ -49,6 +45,10 @@ func (f *folding) sayBegan(e *Episode) string {
 // sayEnded is the news that an episode ended, and what that means for the rest of its incident.
 func (f *folding) sayEnded(e *Episode, t *touched) string {
 	switch {
+	case e.Unwatched && isListing(e):
+		return fmt.Sprintf("%s on %s is no longer watched; it was listed when last seen", e.Subject.Who(), listName(e))
+	case e.Unwatched && isLoss(e):
+		return fmt.Sprintf("%s is no longer watched from %s; when last seen: %s", e.Subject.Target, e.Subject.Who(), state(e))
 	case e.Unwatched:
 		return fmt.Sprintf("%s is no longer watched; it was bad when last seen", e.Subject)
 	case isListing(e):
@@ -77,7 +77,7 @@ func (f *folding) sayEnded(e *Episode, t *touched) string {
 func (f *folding) after(e *Episode, t *touched) string {
 	for _, o := range f.episodes(&t.Incident) {
 		if isListing(o) && !o.Open() && !o.Unwatched && o.Subject.Who() == e.Subject.Who() && o.Subject.Target == t.List && !o.Listing.Untested {
-			return ago(o.End, e.End) + " of the delisting from " + o.Subject.Target
+			return ago(o.End, e.End, "the delisting from "+o.Subject.Target)
 		}
 	}
 	return ""
@@ -116,14 +116,15 @@ func (f *folding) sayTurned(e *Episode, r Record) string {
 
 // sayRevised says what changed the mind.
 func sayRevised(was, now Incident) string {
-	s := fmt.Sprintf("On second thoughts: the cause is %s%s, not %s", hedge(now.Word), causeWords(now.Verdict, now.List), causeWords(was.Verdict, was.List))
-	if now.Verdict == correlate.Undetermined {
-		s = fmt.Sprintf("On second thoughts: the cause is not clear any more; it was taken for %s", causeWords(was.Verdict, was.List))
-	} else if was.Verdict == correlate.Undetermined {
+	s := fmt.Sprintf("On second thoughts, the cause is %s%s; before, it was taken for %s", hedge(now.Word), causeWords(now.Verdict, now.List), causeWords(was.Verdict, was.List))
+	switch correlate.Undetermined {
+	case now.Verdict:
+		s = fmt.Sprintf("On second thoughts, the cause is not clear any more; before, it was taken for %s", causeWords(was.Verdict, was.List))
+	case was.Verdict:
 		s = fmt.Sprintf("The cause is clearer now: %s%s", hedge(now.Word), causeWords(now.Verdict, now.List))
 	}
 	if len(now.Evidence) > 0 {
-		s += ". Because " + now.Evidence[0]
+		s += ". Why: " + now.Evidence[0]
 	}
 	return s
 }
@@ -139,7 +140,7 @@ func hedge(word string) string {
 }
 
 func sayMoved(e *Episode, to string) string {
-	return fmt.Sprintf("The loss of %s at %s by %s turned out to belong to #%s", lossNoun(e.Wire.Loss), e.Subject.Target, e.Subject.Who(), to)
+	return fmt.Sprintf("%s %s %s for another cause than this: that goes on in #%s", e.Subject.Target, doingOf(e).past, e.Subject.Who(), to)
 }
 
 func sayMerged(into string) string {

@@ -20,9 +20,9 @@ func (f *folding) joined(t *touched, e *Episode) {
 	f.weigh(t, e)
 	switch {
 	case t.reopened && len(t.news) == 0:
-		t.say("It is back: " + f.sayBegan(e))
+		t.say("It is back: " + f.sayBegan(e) + t.queueWords(e))
 	case !t.isNew:
-		t.sayOf(e, f.sayBegan(e), beganMany(e))
+		t.sayOf(e, f.sayBegan(e)+t.queueWords(e), beganMany(e))
 	}
 }
 
@@ -60,7 +60,7 @@ func (f *folding) moved() {
 		switch {
 		case to.isNew:
 		case from.isNew || !from.Told:
-			to.sayOf(e, f.sayBegan(e), beganMany(e))
+			to.sayOf(e, f.sayBegan(e)+to.queueWords(e), beganMany(e))
 		default:
 			to.say(fmt.Sprintf("%s; so far told in #%s", f.sayBegan(e), from.ID))
 		}

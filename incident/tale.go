@@ -49,10 +49,11 @@ func (f *folding) message(t *touched) Message {
 	if name := f.address(t); name != "" {
 		add("Address", []string{name})
 	}
-	add("Lost", f.losses(t, true))
-	add("Back", f.losses(t, false))
+	add("Lost", f.losses(t))
+	add("Back", f.returned(t))
 	add("Listed", f.listings(t, true))
 	add("Delisted", f.listings(t, false))
+	add("No longer watched", f.unwatched(t))
 	add("Found", f.faults(t))
 	add("Why we think so", f.why(t))
 	if t.Status == Open {
@@ -112,6 +113,9 @@ func (f *folding) title(t *touched) string {
 }
 
 func (f *folding) headline(t *touched) string {
+	if t.gone != "" {
+		return t.gone
+	}
 	var losses, listings, faults []*Episode
 	for _, e := range f.episodes(&t.Incident) {
 		switch {
@@ -270,6 +274,9 @@ func (f *folding) since(t *touched) []string {
 	}
 	if first == nil {
 		return []string{f.clock(t.Opened)}
+	}
+	if first.Fault != nil {
+		return []string{f.clock(first.Begin.By)} // it is noticed when it matters; the past says nothing
 	}
 	return []string{f.between(first.Begin)}
 }

@@ -163,7 +163,7 @@ func causeWords(v correlate.Cause, lists ...string) string {
 	case correlate.ByAbuse:
 		return "the abuse itself, not any one list"
 	case correlate.Private:
-		return "the partner's own judgement of this address; no list we watch shows it"
+		return "the partner's own judgement of this address (no list we watch shows why)"
 	case correlate.Unexplained:
 		return "nothing we know of"
 	default:
@@ -248,19 +248,19 @@ func twoParts(n int, unit string, m int, part string) string {
 	return fmt.Sprintf("%d %s %d %s", n, unit, m, part)
 }
 
-// ago bounds how long after one thing another happened, no finer than both were seen.
-func ago(from, to reputation.Bracket) string {
+// ago bounds how long after one thing (named by what) another happened, no finer than both were seen.
+func ago(from, to reputation.Bracket, what string) string {
 	least, most := to.After.Sub(from.By), to.By.Sub(from.By)
 	if !from.After.IsZero() {
 		most = to.By.Sub(from.After)
 	}
 	switch {
 	case most <= 0:
-		return "before it"
+		return "before " + what
 	case least <= 0 || most-least < time.Minute:
-		return "within " + lasted(most)
+		return "within " + lasted(most) + " of " + what
 	default:
-		return fmt.Sprintf("%s to %s after", lasted(least), lasted(most))
+		return fmt.Sprintf("%s to %s after %s", lasted(least), lasted(most), what)
 	}
 }
 
