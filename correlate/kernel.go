@@ -114,7 +114,7 @@ func ownClock(s *span, now float64) float64 {
 	if s.b1-s.b0 >= s.a1-s.a0 {
 		return math.Max(1e-6, lasting(s.b1-s.a0)-lasting(s.b0-s.a1))
 	}
-	const steps = 8
+	const steps = 4
 	p := 0.0
 	for i := range steps {
 		a := s.a0 + (float64(i)+.5)/steps*(s.a1-s.a0)
