@@ -164,6 +164,78 @@ func TestMergedIncidentsAreShownOnlyAmongAll(t *testing.T) {
 	}
 }
 
+// TestWorstFirst: what nobody has in hand yet comes before what somebody has, however bad that is.
+func TestWorstFirst(t *testing.T) {
+	open := func(id string, impact reputation.Impact, ackedAt time.Time) incident.Incident {
+		return incident.Incident{ID: id, Status: incident.Open, Impact: impact, Opened: at, AckedAt: ackedAt}
+	}
+	all := []incident.Incident{open("10", reputation.Low, time.Time{}), open("9", reputation.Critical, at), open("8", reputation.High, time.Time{}), open("11", reputation.High, time.Time{})}
+	slices.SortFunc(all, worstFirst)
+	var got []string
+	for _, i := range all {
+		got = append(got, i.ID)
+	}
+	if want := []string{"11", "8", "10", "9"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestHealthHasNoAddress: "resolver" is a part of repwatch, and no sending IP.
+func TestHealthHasNoAddress(t *testing.T) {
+	db := empty(t)
+	err := db.Update(at, func(tx *store.Tx) error {
+		return tx.Incidents().Put("1", incident.Incident{ID: "1", Kind: incident.Health, Status: incident.Open, IP: "resolver", Fault: "resolver", Opened: at})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := incidentsOf(t, db, IncidentFilter{}).Incidents[0]; i.IP != nil || len(i.IPs) != 0 || i.Verdict != nil {
+		t.Errorf("ip %v, ips %v, verdict %v", i.IP, i.IPs, i.Verdict)
+	}
+}
+
+// TestStatusOfLists: one that is not believed told nothing, however lately it was
+// swept; questions of yesterday are not today's.
+func TestStatusOfLists(t *testing.T) {
+	db, cfg := empty(t), filledConfig(t)
+	err := db.Update(at, func(tx *store.Tx) error {
+		lately, today := at.Add(-time.Minute), at.Unix()/86400
+		return errors.Join(
+			tx.Lists().Put("zen", store.List{Health: "suspended", SureEnded: lately}),
+			tx.Lists().Put("cop", store.List{Health: "ok", SureEnded: lately}),
+			tx.Budgets().Put("zen", store.Budget{Day: today - 1, Spent: 70}),
+			tx.Budgets().Put("cop", store.Budget{Day: today, Spent: 30}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range statusOf(t, db, cfg, nil).Lists {
+		want := map[string]ListStatus{"zen": {Told: false, Spent: 0}, "cop": {Told: true, Spent: 30}}[l.ID]
+		if l.Told != want.Told || l.Spent != want.Spent {
+			t.Errorf("%s: told %t, %d spent today, want %t, %d", l.ID, l.Told, l.Spent, want.Told, want.Spent)
+		}
+	}
+}
+
+// TestAlertsThatAreNotDueDoNotWait: group_wait and quiet hours are no trouble of a notifier.
+func TestAlertsThatAreNotDueDoNotWait(t *testing.T) {
+	db, cfg := empty(t), filledConfig(t)
+	err := db.Update(at, func(tx *store.Tx) error {
+		for _, due := range []time.Time{at.Add(-time.Minute), at.Add(time.Hour)} {
+			if _, err := tx.Enqueue(incident.Alert{Kind: incident.AlertNotice, At: at.Add(-time.Minute), Due: due}, []string{"log"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := statusOf(t, db, cfg, running()).Notifiers[1]; n.Notifier != "log" || n.Pending != 1 {
+		t.Errorf("%s: %d waiting, want 1", n.Notifier, n.Pending)
+	}
+}
+
 // TestPagesMeetWithoutGapOrOverlap reads one list page by page.
 func TestPagesMeetWithoutGapOrOverlap(t *testing.T) {
 	db, _ := known(t)

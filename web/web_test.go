@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -390,6 +391,33 @@ func TestBrokenBackupIsNoBackup(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFailedCopyIsCutOff: a store that cannot be read answers with no copy that looks whole.
+func TestFailedCopyIsCutOff(t *testing.T) {
+	db, err := store.Open(filepath.Join(t.TempDir(), "repwatch.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	anybody := func(*http.Request) bool { return true }
+	cfg := func() *config.Loaded { return &config.Loaded{} }
+	s := httptest.NewUnstartedServer(Handler(Options{DB: db, Config: cfg, Daemon: &daemon{}, MayAct: anybody}))
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
+	s.Start()
+	defer s.Close()
+	for _, path := range []string{"backup", "dump", "dump?events=1"} {
+		res, err := s.Client().Get(s.URL + "/api/v1/db/" + path)
+		if err == nil {
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		if err == nil {
+			t.Errorf("%s of a closed store looks whole", path)
+		}
 	}
 }
 
