@@ -119,6 +119,31 @@ func (w *world) deliverAll(t *testing.T, notifier string) {
 	}
 }
 
+// An incident goes by when it was resolved, not by when its episodes ended.
+func TestLateResolvedIncidentStays(t *testing.T) {
+	db := openTemp(t)
+	const day = 24 * time.Hour
+	update(t, db, t0, func(tx *Tx) error {
+		if err := tx.Episodes().Put(1, incident.Episode{ID: 1, Subject: listing("203.0.113.7", "xbl"), Ended: t0.Add(-50 * day), Incident: "1"}); err != nil {
+			return err
+		}
+		return tx.Incidents().Put("1", incident.Incident{ID: "1", Status: incident.Resolved, Resolved: t0.Add(-5 * day), Episodes: []uint64{1}})
+	})
+	if n, err := db.Expire(t0, 10*day); err != nil || n != 0 {
+		t.Errorf("after 10 days %d rows went: %v", n, err)
+	}
+	a := enqueue(t, db, t0, incident.Alert{Incident: "1", Kind: incident.AlertResolved}, "slack")
+	if n, err := db.Expire(t0, 4*day); err != nil || n != 0 {
+		t.Errorf("while an alert waits %d rows went: %v", n, err)
+	}
+	if err := db.Delivered("slack", a.Seq, t0, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := db.Expire(t0, 4*day); err != nil || n != 3 { // the incident, its episode, the name of its subject
+		t.Errorf("after 4 days %d rows went: %v", n, err)
+	}
+}
+
 // Everything may expire; the journal goes on with the next number.
 func TestExpireAll(t *testing.T) {
 	db := openTemp(t)

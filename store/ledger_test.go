@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -89,31 +88,33 @@ func TestCloseWritesTheLedger(t *testing.T) {
 	}
 }
 
-// Rows that cannot be written are kept, and written once they can.
+// Rows that cannot be written are kept, and written once they can; one that changed
+// meanwhile is not taken back to what it was.
 func TestLedgerOutlastsTrouble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db := openTemp(t)
+		now := time.Now().UTC()
+		a, b := sessionAt(now, 1), sessionAt(now, 2)
+		closed := a
+		closed.Closed = now.Add(time.Second)
 		full := errors.New("full")
-		var room atomic.Bool
+		tries := 0
 		write := db.ledger.write
 		db.ledger.write = func(rows map[ledgerKey]session) error {
-			if !room.Load() {
+			if tries++; tries == 1 {
+				db.Ledger(closed) // while the disk refuses
 				return full
 			}
 			return write(rows)
 		}
-		now := time.Now().UTC()
-		a := sessionAt(now, 1)
 		db.Ledger(a)
+		db.Ledger(b)
 		if err := db.Flush(); !errors.Is(err, full) {
 			t.Errorf("flush said %v", err)
 		}
-		a.Closed = now.Add(time.Second) // newer than what is kept
-		db.Ledger(a)
-		room.Store(true)
 		time.Sleep(2 * ledgerWait)
 		synctest.Wait()
-		if got := sessions(t, db, time.Time{}, time.Time{}); !slices.Equal(got, []smtp.LedgerEntry{a}) {
+		if got := sessions(t, db, time.Time{}, time.Time{}); !slices.Equal(got, []smtp.LedgerEntry{closed, b}) {
 			t.Errorf("once there was room: %+v", got)
 		}
 	})
