@@ -73,7 +73,14 @@ func (c *listsCheck) Look(ctx context.Context, a Ask) []Batch {
 	}
 	want := c.Config.Schedule.Blocklists.Every(b.Started)
 	for _, col := range columns {
-		if again := c.holdBack(col, b.Started, len(a.Who) == 0); !again.IsZero() {
+		var known map[string]bool
+		if c.Listed != nil {
+			known = c.Listed(col.list.ID)
+		}
+		if again, doubt := c.doubtDelistings(ctx, col, subjects, known, len(a.Who) == 0); doubt {
+			b.Wants = append(b.Wants, again)
+		}
+		if again := c.holdBack(col, b.Started, known, len(a.Who) == 0); !again.IsZero() {
 			b.Wants = append(b.Wants, Ask{Check: c.Name(), Why: "second look", At: again, Lists: []string{col.list.ID}})
 		}
 		look := col.look(subjects)
@@ -200,11 +207,7 @@ func distinct[T comparable](in []T) []T {
 // holdBack decides rule of truth 2 for a list that names most of those asked: what
 // it says is kept back until a look SecondLook later says the same. again is
 // when; zero: nothing is held back.
-func (c *listsCheck) holdBack(col *column, started time.Time, everybody bool) (again time.Time) {
-	var known map[string]bool
-	if c.Listed != nil {
-		known = c.Listed(col.list.ID)
-	}
+func (c *listsCheck) holdBack(col *column, started time.Time, known map[string]bool, everybody bool) (again time.Time) {
 	mass := massHit{mass: col.mass(), news: col.news(known), everybody: everybody && col.told()}
 	since, held := c.Memory.hold(col.list.ID, started, mass)
 	if !held {

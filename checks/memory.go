@@ -17,11 +17,12 @@ type Memory struct {
 	due  map[string]time.Time             // by list: when its budget allows the next scheduled sweep
 	mass map[string]time.Time             // by list: since when it names most of those asked
 	seen map[string]map[string]netip.Addr // by vantage and partner: the wrong address that the partner saw
+	left map[string]map[string]time.Time  // by list and who was listed: since when it does not say so any more, though nobody believed it yet
 }
 
 // NewMemory is an empty one.
 func NewMemory() *Memory {
-	return &Memory{due: map[string]time.Time{}, mass: map[string]time.Time{}, seen: map[string]map[string]netip.Addr{}}
+	return &Memory{due: map[string]time.Time{}, mass: map[string]time.Time{}, seen: map[string]map[string]netip.Addr{}, left: map[string]map[string]time.Time{}}
 }
 
 // allows reports that a list's interval lets it be swept now, and books the
@@ -90,4 +91,33 @@ func (m *Memory) saw(vantage, partner string, wrong netip.Addr, watched func(par
 		delete(m.seen, vantage)
 	}
 	return len(at) > 0
+}
+
+// gone notes who a list does not name any more though it was known to, and returns since
+// when that was seen of the latest of them. Unless everybody was asked, others stay as noted.
+func (m *Memory) gone(list string, at time.Time, who []string, everybody bool) (since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was, now := m.left[list], map[string]time.Time{}
+	for _, w := range who {
+		now[w] = at
+		if first, ok := was[w]; ok {
+			now[w] = first
+		}
+		if now[w].After(since) {
+			since = now[w]
+		}
+	}
+	if !everybody {
+		for w, first := range was {
+			if _, asked := now[w]; !asked {
+				now[w] = first
+			}
+		}
+	}
+	delete(m.left, list)
+	if len(now) > 0 {
+		m.left[list] = now
+	}
+	return since
 }

@@ -25,6 +25,7 @@ type world struct {
 	lists   map[string]list
 	records []dns.RR
 	asked   map[string][]string      // by zone: who was asked for
+	empty   map[string]bool          // zones without data, test points included
 	left    map[string]time.Duration // what a cache has left of the TTL, by who was asked for; else all of it
 }
 
@@ -59,7 +60,7 @@ func (l list) failingFor(f resolve.Failure, who ...string) list {
 }
 
 func newWorld() *world {
-	return &world{lists: map[string]list{}, asked: map[string][]string{}, left: map[string]time.Duration{}}
+	return &world{lists: map[string]list{}, asked: map[string][]string{}, left: map[string]time.Duration{}, empty: map[string]bool{}}
 }
 
 func (w *world) set(zone string, l list) {
@@ -116,6 +117,8 @@ func (w *world) Lookup(ctx context.Context, q resolve.Query) (resolve.Answer, er
 		switch {
 		case fail != "":
 			return resolve.Answer{}, &resolve.Error{Failure: fail, What: q.Zone}
+		case w.empty[zone]:
+			codes = nil
 		case who == "127.0.0.2" || who == "test":
 			codes = []string{"127.0.0.2"}
 		}

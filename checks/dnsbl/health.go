@@ -31,6 +31,10 @@ type Condition struct {
 	Why    string // empty for ok
 	Cause  Cause  // why it is suspended, for the diagnosis over all lists
 	Tested time.Time
+	// Vouched: the listed test points were on the list at this moment or later (rule
+	// of truth 7: their answers may come from a cache). Renewed is when no cache can
+	// hold those answers any more. Both are zero unless Health is ok.
+	Vouched, Renewed time.Time
 	// Silent reports that the list could not be heard at all (timeout), as
 	// opposed to answering wrongly: asking once more may help.
 	Silent bool

@@ -61,8 +61,29 @@ func (e *Engine) test(ctx context.Context, l *List, budget time.Duration) Condit
 	probes, stated := testQuestions(l)
 	e.askAll(ctx, l, probes, budget)
 	c.Health, c.Cause, c.Why = judge(l, stated, probes)
+	if c.Health == HealthOK {
+		c.Vouched, c.Renewed = vouched(c.Tested, probes)
+	}
 	c.Silent = c.Cause == CauseSilent
 	return c
+}
+
+// vouched reads the caches' part in what the listed test points answered. A cache counts
+// in full seconds, so that an answer without age may be up to one second old.
+func vouched(tested time.Time, probes []probe) (from, renewed time.Time) {
+	from, renewed = tested, tested
+	for _, p := range probes {
+		if p.want != wantListed || p.read.Verdict != Listed {
+			continue
+		}
+		if at := tested.Add(-p.read.Age); at.Before(from) {
+			from = at
+		}
+		if at := tested.Add(p.answer.TTL + time.Second); at.After(renewed) {
+			renewed = at
+		}
+	}
+	return from, renewed
 }
 
 // askAll asks the test questions side by side: they are few, and a dead list
