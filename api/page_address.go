@@ -2,11 +2,13 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"repwatch/checks/dnsbl"
 	"repwatch/config"
 	"repwatch/incident"
 	"repwatch/reputation"
@@ -149,7 +151,7 @@ func (s *Subject) words() string {
 	for _, f := range s.Faults {
 		bad = append(bad, f.Words)
 	}
-	told := count(s.Lists-len(s.Unknown), "list", "lists") + " of " + count(s.Lists, "", "") + " could tell"
+	told := fmt.Sprintf("%d of %d lists could tell", s.Lists-len(s.Unknown), s.Lists)
 	if len(bad) == 0 {
 		return "nothing is wrong with it as far as could be told: " + told
 	}
@@ -159,7 +161,11 @@ func (s *Subject) words() string {
 func takes(cfg *config.Loaded, list, who string) bool {
 	for _, l := range cfg.Lists {
 		if l.ID == list {
-			return l.Takes(pointOf(who))
+			ip, err := netip.ParseAddr(who)
+			if err != nil {
+				return l.Takes(dnsbl.Point{Domain: who})
+			}
+			return l.Takes(dnsbl.Point{IP: ip})
 		}
 	}
 	return false
@@ -202,4 +208,11 @@ func latest(records []incident.Record) (changes []Change, more int) {
 		changes = append(changes, changeOf(r))
 	}
 	return changes, 0
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
