@@ -44,7 +44,7 @@ func (b *builder) listRows() (rows []Row) {
 	slices.Sort(ids)
 	for _, id := range ids {
 		row := Row{Kind: "list", Name: cmp.Or(b.names[id], id), Bars: []Bar{}, Unknown: b.gaps(b.listBlind(id))}
-		cause := "harmless"
+		cause := harmless
 		if hurt[id] > 0 {
 			cause = string(Ours)
 		}
@@ -53,9 +53,8 @@ func (b *builder) listRows() (rows []Row) {
 		}
 		rows = append(rows, row)
 	}
-	length := func(r Row) float64 { return barHours(r) }
 	slices.SortStableFunc(rows, func(x, y Row) int {
-		return cmp.Or(cmp.Compare(causeRank(x), causeRank(y)), cmp.Compare(length(y), length(x)), cmp.Compare(x.Name, y.Name))
+		return cmp.Or(cmp.Compare(causeRank(x), causeRank(y)), cmp.Compare(barHours(y), barHours(x)), cmp.Compare(x.Name, y.Name))
 	})
 	return rows
 }
@@ -65,7 +64,7 @@ func causeRank(r Row) int {
 	switch {
 	case len(r.Bars) == 0:
 		return 2
-	case r.Bars[0].Cause == "harmless":
+	case r.Bars[0].Cause == harmless:
 		return 1
 	default:
 		return 0
@@ -98,8 +97,12 @@ func barHours(r Row) (h float64) {
 	return h
 }
 
+// gaps are when nothing could be told; before the first look nothing was.
 func (b *builder) gaps(spans []span) []Gap {
 	out := []Gap{}
+	if first := (span{b.week.From, b.since}).within(b.week.span()); !first.empty() {
+		out = append(out, Gap{From: utc(first.from), To: utc(first.to), Why: "not watched yet"})
+	}
 	for _, s := range spans {
 		out = append(out, Gap{From: utc(s.from), To: utc(s.to), Why: "nothing could be told"})
 	}

@@ -109,16 +109,17 @@ func (t told) boss() section {
 		rows: [][]string{
 			{"Messages delayed", delayed, "", ""},
 			row("Partners affected", func(n *Numbers) string { return fmt.Sprint(n.PartnersAffected) }),
-			row("Partner-hours of loss", func(n *Numbers) string { return n.LossHours.String() }),
+			row("Partner-hours of loss", func(n *Numbers) string { return total(n.LossHours.Seen) }),
 			row("Listings", func(n *Numbers) string { return fmt.Sprint(n.Listings) }),
-			row("Hours with a listing", func(n *Numbers) string { return n.ListingHours.String() }),
+			row("Hours with a listing", func(n *Numbers) string { return total(n.ListingHours.Seen) }),
 		}}}
 	if t.Week.ID == "" {
 		out.table.head = []string{"", "this time", "the time before", "median of the " + counted(s.MedianWeeks, "time") + " before"}
 	}
+	out.table.rows[2][1], out.table.rows[4][1] = s.LossHours.total(), s.ListingHours.total() // exact where it matters
 	out.table.rows[1][1] += fmt.Sprintf(" of %d", s.PartnersWatched)
 	for _, f := range s.Whose {
-		out.after = append(out.after, fmt.Sprintf("Whose doing: %s, %s at %s (%s)", whoseWords(f.Whose), f.Hours, counted(f.Partners, "partner"), counted(f.Incidents, "incident")))
+		out.after = append(out.after, fmt.Sprintf("Whose doing: %s, %s at %s (%s)", whoseWords(f.Whose), f.Hours.total(), counted(f.Partners, "partner"), counted(f.Incidents, "incident")))
 	}
 	return out
 }
@@ -253,7 +254,7 @@ func (t told) whatHappened() section {
 	for _, i := range t.Incidents {
 		line := fmt.Sprintf("#%s, %s: %s", i.ID, t.at(i.Opened), i.Words)
 		if i.Hours.High > 0 {
-			line += fmt.Sprintf(" (%s)", i.Hours)
+			line += fmt.Sprintf(" (%s of loss)", i.Hours.total())
 		}
 		line += ". " + upper(t.verdict(i))
 		if len(i.Evidence) > 0 {
@@ -276,7 +277,7 @@ func (t told) verdict(i Incident) string {
 	}
 	s := whoseWords(i.Whose) + " (" + string(i.Verdict)
 	if i.Whose != Unclear && i.Confidence != nil {
-		s += fmt.Sprintf(", %s, %s", i.Word, percent(*i.Confidence))
+		s += fmt.Sprintf(", %s, %s", i.Word, percent(min(*i.Confidence, .9995))) // nobody is ever quite sure
 	}
 	if i.Provisional {
 		s += ", provisional"
@@ -355,7 +356,7 @@ func (t told) pools() section {
 	}
 	out := section{id: "pools", title: "By pool", table: &table{head: []string{"pool", "light", "addresses", "partners affected", "partner-hours of loss", "listings", "hours with a listing"}}}
 	for _, p := range t.Pools {
-		out.table.rows = append(out.table.rows, []string{p.Pool, string(p.Light), fmt.Sprint(p.Addresses), fmt.Sprint(p.PartnersAffected), lengthOrNone(p.LossHours), fmt.Sprint(p.Listings), lengthOrNone(p.ListingHours)})
+		out.table.rows = append(out.table.rows, []string{p.Pool, string(p.Light), fmt.Sprint(p.Addresses), fmt.Sprint(p.PartnersAffected), total(p.LossHours.Seen), fmt.Sprint(p.Listings), total(p.ListingHours.Seen)})
 	}
 	return out
 }
@@ -377,7 +378,7 @@ func (t told) delisting() section {
 		out.table.rows = append(out.table.rows, []string{d.Name, half, fmt.Sprint(d.Listings), fmt.Sprint(d.Ended), fmt.Sprint(d.LeftOut)})
 	}
 	if a.Sum.High > 0 {
-		out.after = append(out.after, fmt.Sprintf("listing-hours of the week: %s in sum over addresses and lists, %s with at least one listing", a.Sum, a.Union))
+		out.after = append(out.after, fmt.Sprintf("listing-hours of the week: %s in sum over addresses and lists, %s with at least one listing", a.Sum.total(), a.Union.total()))
 	}
 	return out
 }

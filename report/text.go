@@ -85,16 +85,6 @@ func (w *textWriter) table(t *table) {
 
 func (w *textWriter) records(t *table) {
 	for _, row := range t.rows {
-		var parts []string
-		for i, cell := range row[1:] {
-			if cell == "" || cell == "-" {
-				continue
-			}
-			if head := t.head[i+1]; head != "" {
-				cell = head + " " + cell
-			}
-			parts = append(parts, cell)
-		}
-		w.fold("* ", row[0]+": "+strings.Join(parts, "; "))
+		w.fold("* ", t.line(row))
 	}
 }

@@ -31,7 +31,7 @@ func (b *builder) headline() string {
 	case b.seen.empty():
 		return "Nothing was watched in this time, so nothing can be said of it"
 	case n.PartnersAffected > 0:
-		s := fmt.Sprintf("Mail to %d of %s was disturbed, for %s in all", n.PartnersAffected, counted(n.PartnersWatched, "partner"), lasting(n.LossHours.Seen))
+		s := fmt.Sprintf("Mail to %d of %s was disturbed, for %s%s", n.PartnersAffected, counted(n.PartnersWatched, "partner"), total(n.LossHours.Seen), addedUp(n.PartnersAffected))
 		return s + b.mostly()
 	case listed != "":
 		return "No partner was lost; " + listed + " broke nothing that we know of"
@@ -45,27 +45,35 @@ func (b *builder) headline() string {
 // mostly says whose fault the greatest part was.
 func (b *builder) mostly() string {
 	w := b.doc.Sum.Whose[0]
-	part := "mostly "
-	if len(b.doc.Sum.Whose) == 1 {
-		part = ""
+	part := "the cause was "
+	if len(b.doc.Sum.Whose) > 1 {
+		part = "most of it was "
 	}
 	switch w.Whose {
 	case Ours:
-		if hurt := b.doc.Listings.Hurt; len(hurt) > 0 {
-			names := make([]string, len(hurt))
-			for i, l := range hurt {
-				names[i] = l.Name
-			}
-			return fmt.Sprintf("; %sour own doing (listed by %s)", part, enumerate(names, 2))
+		names := make([]string, len(b.doc.Listings.Hurt))
+		for i, l := range b.doc.Listings.Hurt {
+			names[i] = l.Name
 		}
-		return fmt.Sprintf("; %sour own doing", part)
+		if len(names) > 0 {
+			return fmt.Sprintf("; %son our side (listed by %s)", part, enumerate(names, 2))
+		}
+		return "; " + part + "on our side"
 	case Theirs:
-		return fmt.Sprintf("; %sby changes at their side", part)
+		return "; " + part + "on their side"
 	case Path:
-		return fmt.Sprintf("; %sby faults on the way", part)
+		return "; " + part + "on the way between"
 	default:
-		return fmt.Sprintf("; %swithout a cause that is sure", part)
+		return "; no cause of the greatest part is sure"
 	}
+}
+
+// addedUp says how hours of several partners became one number.
+func addedUp(partners int) string {
+	if partners == 1 {
+		return ""
+	}
+	return " added up"
 }
 
 // than compares with last week and with the median of four.
@@ -78,7 +86,7 @@ func (b *builder) than() string {
 		if n.PartnersAffected == 0 && n.Listings == 0 {
 			return "nothing"
 		}
-		return fmt.Sprintf("%s of loss and %s", lasting(n.LossHours.Seen), counted(n.Listings, "listing"))
+		return fmt.Sprintf("%s of loss and %s", total(n.LossHours.Seen), counted(n.Listings, "listing"))
 	}
 	name := "the time before"
 	if b.week.ID != "" {
@@ -122,10 +130,29 @@ func lasting(h float64) string {
 	}
 }
 
+// total is a sum over partners or lists: in hours, because more than a week of
+// them fits into a week.
+func total(h float64) string {
+	if h < 24 {
+		return lasting(h)
+	}
+	return fmt.Sprintf("%.0f h", h)
+}
+
+func (h Hours) total() string {
+	if h.vague() {
+		return fmt.Sprintf("%s (%s to %s)", total(h.Seen), total(h.Low), total(h.High))
+	}
+	return total(h.Seen)
+}
+
+// vague: the bracket is wider than a tenth, and than a minute.
+func (h Hours) vague() bool { return h.High-h.Low > .1*h.Seen && h.High-h.Low > 1./60 }
+
 // String is the length with its bracket, where that is wider than a tenth of it.
 func (h Hours) String() string {
 	s := lasting(h.Seen)
-	if h.High-h.Low > .1*h.Seen && h.High-h.Low > 1./60 {
+	if h.vague() {
 		s += fmt.Sprintf(" (%s to %s)", lasting(h.Low), lasting(h.High))
 	}
 	return s
