@@ -69,6 +69,9 @@ func listStatus(tx *store.Tx, cfg *config.Loaded, now time.Time) ([]ListStatus, 
 		}
 		s := ListStatus{ID: l.ID, Impact: l.Impact, Health: row.Health, Why: row.Why, Since: utc(row.Since), Tested: utc(row.Tested), Sure: utc(row.SureEnded),
 			Subjects: subjects, Listed: listed[l.ID], Unknown: len(row.Stale), Wanted: int(want.Seconds())}
+		if !row.LostAt.IsZero() {
+			s.Unknown = subjects // nothing at all
+		}
 		real := cmp.Or(row.Interval, l.Interval(subjects, want))
 		s.Interval = int(real.Seconds())
 		_, s.PerDay = l.Limits()
