@@ -78,7 +78,7 @@ func (f *folding) act(t *touched, a Action) error {
 			return fmt.Errorf("say how long: for example 4h, or until it is over")
 		}
 	case Resolve:
-		t.Status, t.Resolved, t.ClosedBy = Resolved, f.now, who
+		t.Status, t.Resolved, t.ClosedBy, t.Held = Resolved, f.now, who, nil
 		t.say(fmt.Sprintf("%s closed it%s. What was bad when last seen may still be so; if it comes again it is a new incident", who, because))
 	case RuleOut:
 		if t.Kind != Reputation || t.Root != RootListing || !t.had(f, isLoss, 0) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"repwatch/checks/smtp"
 	"repwatch/correlate"
@@ -53,7 +54,7 @@ func (s *story) golden(name, id string) {
 	golden(s.t, name, text+plain(m))
 }
 
-func golden(t testing.TB, name, got string) {
+func golden(t rapid.TB, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".golden")
 	if *update {

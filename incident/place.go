@@ -290,8 +290,15 @@ func (f *folding) known() []*Episode {
 func (f *folding) begin() {
 	for _, r := range f.in.Changes {
 		e := f.episode(r.Episode)
-		if e == nil || e.Seq != r.Seq && r.What != Relisted || e.Incident != "" || !e.Open() {
-			continue // a policy listing may turn into an accusation
+		if e == nil || !e.Open() {
+			continue
+		}
+		if r.What == Relisted && accusing(e) {
+			f.accused(e)
+			continue
+		}
+		if e.Seq != r.Seq || e.Incident != "" {
+			continue
 		}
 		switch {
 		case accusing(e):
@@ -301,6 +308,16 @@ func (f *folding) begin() {
 		case e.Fault != nil:
 			f.placeFault(e)
 		}
+	}
+}
+
+// accused places a listing that was no accusation, or no longer one, and is now.
+func (f *folding) accused(e *Episode) {
+	switch t := f.touch(e.Incident); {
+	case t == nil:
+		f.placeListing(e)
+	case t.Status == Resolved && t.ClosedBy == "":
+		f.joined(f.reopen(t.ID), e)
 	}
 }
 

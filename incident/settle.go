@@ -34,9 +34,9 @@ func (f *folding) weigh(t *touched, e *Episode) {
 	t.loud = t.loud || isLoss(e) && level == Now && !f.hadLoss(t)
 }
 
-// hadLoss: people were told of a loss in the incident before this transaction.
+// hadLoss: people know of a loss in the incident, from before this transaction, that lasts.
 func (f *folding) hadLoss(t *touched) bool {
-	return slices.ContainsFunc(f.episodes(&t.was), func(o *Episode) bool { return isLoss(o) && !slices.Contains(t.was.Held, o.ID) })
+	return slices.ContainsFunc(f.episodes(&t.was), func(o *Episode) bool { return isLoss(o) && o.Open() && !slices.Contains(t.was.Held, o.ID) })
 }
 
 // moved tells those concerned that episodes changed their incident. It waits until all
@@ -130,6 +130,9 @@ func (f *folding) end() {
 				t.say("Worse now: " + f.sayBegan(e))
 			}
 		case Relisted:
+			if t.isNew || t.reopened || !slices.Contains(t.was.Episodes, e.ID) {
+				continue // that it is listed was said
+			}
 			t.Impact = max(t.Impact, impactOf(e))
 			t.Alert = moreUrgent(t.Alert, f.levelOf(e))
 			t.say(f.sayRelisted(e, r))
@@ -166,7 +169,7 @@ func (f *folding) settle() {
 		f.judge(t)
 		open := slices.ContainsFunc(f.episodes(&t.Incident), lasts)
 		if t.Status == Open && !open {
-			t.Status, t.Resolved, t.ended = Resolved, f.lastEnd(t), !t.isNew
+			t.Status, t.Resolved, t.ended = Resolved, f.lastEnd(t), t.was.Status == Open
 			t.SnoozedUntil, t.SnoozedToEnd = time.Time{}, false
 		}
 		t.note(f.now)
@@ -248,14 +251,15 @@ func (f *folding) bestJudgement(t *touched) *Judgement {
 func (f *folding) tell(t *touched) {
 	unsent := f.w.Unsent[t.ID] && t.was.Told
 	switch {
+	case !t.isNew && !t.changed():
 	case t.Merged != "":
 		f.tellMerged(t, unsent)
 	case !t.Told:
 		if t.Alert == Now && t.Status == Open && !t.quiet(f.now) {
 			f.open(t)
 		}
-	case unsent && t.Impact == reputation.Critical && t.was.Impact < reputation.Critical:
-		f.withdrawn = append(f.withdrawn, t.ID) // what waits, waits for the end of quiet hours; this does not
+	case unsent && t.Impact == reputation.Critical && f.p.due(t.was.Reminded, t.was.Impact).After(f.now.Add(f.p.GroupWait)):
+		f.withdrawn = append(f.withdrawn, t.ID) // what waits keeps its turn, at the end of quiet hours; this cannot wait for it
 		f.open(t)
 	case unsent:
 		f.alert(t, AlertOpened, "", time.Time{})
@@ -285,7 +289,9 @@ func (f *folding) tellMerged(t *touched, unsent bool) {
 	case unsent:
 		t.Told = false
 		f.withdrawn = append(f.withdrawn, t.ID)
-	case t.was.Merged == "":
+	case t.was.Status == Resolved: // its end was told
+		f.alert(t, AlertEdit, "", f.now)
+	default:
 		f.alert(t, AlertResolved, sayMerged(t.Merged), f.now)
 	}
 }

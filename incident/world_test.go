@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"repwatch/checks/smtp"
 	"repwatch/correlate"
@@ -22,7 +22,7 @@ import (
 // what has a key replaces what waits unsent with the same key and keeps its turn.
 // After each step the invariants of check are held.
 type story struct {
-	t   testing.TB
+	t   rapid.TB
 	now time.Time
 	p   Policy
 	w   World
@@ -39,7 +39,7 @@ type story struct {
 // noon is 12:00 in Vienna.
 var noon = time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
 
-func newStory(t testing.TB) *story {
+func newStory(t rapid.TB) *story {
 	vienna, err := time.LoadLocation("Europe/Vienna")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func (s *story) do(steps ...step) {
 	s.apply(out)
 }
 
-func asJSON(t testing.TB, vs ...any) string {
+func asJSON(t rapid.TB, vs ...any) string {
 	raw, err := json.MarshalIndent(vs, "", " ")
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,467 @@
+package incident
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"repwatch/correlate"
+	"repwatch/reputation"
+)
+
+func TestGroupWait(t *testing.T) {
+	t.Run("what happens meanwhile changes the one message", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.now = s.now.Add(30 * time.Second)
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.wantGot()
+		s.wait(30 * time.Second)
+		s.wantGot("opened #1")
+		if m := s.lastSent(AlertOpened).Message; !strings.Contains(m.Title, "withdrew STARTTLS") || !s.lastSent(AlertOpened).Mention {
+			t.Errorf("%+v", m)
+		}
+	})
+	t.Run("what is over meanwhile is one message", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.now = s.now.Add(30 * time.Second)
+		s.do(delist(a + "@zen"))
+		s.wait(time.Hour)
+		s.wantGot("opened #1")
+		if m := s.lastSent(AlertOpened).Message; m.Status != Resolved || m.Tone != ToneGood {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// A list's entry decides; a real loss or a learned forecast always interrupts.
+func TestUrgency(t *testing.T) {
+	tests := map[string]struct {
+		steps []step
+		told  bool
+	}{
+		"now":                       {[]step{list(a + "@zen")}, true},
+		"digest":                    {[]step{list(a+"@zen", quietList)}, false},
+		"never":                     {[]step{list(a+"@zen", neverTold)}, false},
+		"digest, a loss":            {[]step{list(a+"@zen", quietList), lose(a + con), judged(a+con, byList("zen", .9))}, true},
+		"never, a loss":             {[]step{list(a+"@zen", neverTold), lose(a + con), judged(a+con, byList("zen", .9))}, true},
+		"digest, sure forecast":     {[]step{list(a+"@zen", quietList), forecast(a+"@zen", "contoso.com", loudReact)}, true},
+		"digest, weak forecast":     {[]step{list(a+"@zen", quietList), forecast(a+"@zen", "contoso.com", .4)}, false},
+		"a fault of low impact":     {[]step{fault(own(a, "x"), Fault{ID: "x", Impact: reputation.Medium, What: "x"})}, false},
+		"a fault to know of":        {[]step{fault(own(a, "x"), Fault{ID: "x", Impact: reputation.Info, What: "x"})}, false},
+		"a fault of high impact":    {[]step{fault(own(a, "x"), Fault{ID: "x", Impact: reputation.High, What: "x"})}, true},
+		"warming, listed":           {[]step{list(c + "@zen")}, false},
+		"warming, lost":             {[]step{lose(c + con), judged(c+con, cause(correlate.Private, .9))}, false},
+		"warming, forecast":         {[]step{list(c + "@zen"), forecast(c+"@zen", "contoso.com", .9)}, false},
+		"warming and another":       {[]step{lose(c + con), lose(a + con)}, true},
+		"digest, then a worse code": {[]step{list(a+"@zen", quietList), relist(a + "@zen")}, true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := newStory(t)
+			s.p.Warming = func(ip string) bool { return ip == c }
+			s.do(tt.steps...)
+			s.wait(time.Hour)
+			want := []string{"opened #1"}
+			if !tt.told {
+				want = nil
+			}
+			s.wantGot(want...)
+			in := DigestOf(s.w, noon.Add(-time.Minute), s.now, s.p) != nil
+			if level := s.inc("1").Alert; in != (level == Digest) {
+				t.Errorf("level %s, in the digest: %t", level, in)
+			}
+		})
+	}
+}
+
+// A warming address that breaks something is no broadcast, and the digest does not call it harmless.
+func TestWarmingIsQuiet(t *testing.T) {
+	s := newStory(t)
+	s.p.Warming = func(ip string) bool { return ip == c }
+	s.do(lose(c+con), judged(c+con, cause(correlate.Private, .9)))
+	d := DigestOf(s.w, noon.Add(-time.Minute), s.now, s.p)
+	if text := plain(d.Message); strings.Contains(text, "none of these has broken anything") {
+		t.Error(text)
+	}
+}
+
+// Somebody is mentioned once, when it is critical.
+func TestMention(t *testing.T) {
+	mentions := func(s *story) (n int) {
+		s.deliver()
+		for _, al := range s.sent {
+			if al.Mention {
+				n++
+			}
+		}
+		return n
+	}
+	t.Run("once", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(5 * time.Minute)
+		if n := mentions(s); n != 0 {
+			t.Fatalf("%d mentions before it is critical", n)
+		}
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.wait(5 * time.Minute)
+		s.do(lose(a+fab), judged(a+fab, byList("zen", .9)))
+		s.wait(5 * time.Minute)
+		s.do(back(a + fab))
+		s.wait(25 * time.Hour)
+		if n := mentions(s); n != 1 {
+			t.Errorf("%d mentions", n)
+		}
+	})
+	t.Run("a listing that turns critical", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(5 * time.Minute)
+		s.do(relist(a+"@zen", func(l *reputation.Listing) { l.Impact = reputation.Critical }))
+		if n := mentions(s); n != 1 {
+			t.Errorf("%d mentions", n)
+		}
+	})
+	t.Run("not lost with the message that is replaced", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a + con))
+		s.do(lose(b + con))
+		s.wait(5 * time.Minute)
+		s.wantGot("opened #1")
+		if n := mentions(s); n != 1 {
+			t.Errorf("%d mentions", n)
+		}
+	})
+}
+
+func TestQuietHours(t *testing.T) {
+	morning := noon.Add(8 * time.Hour)
+	t.Run("hold back below critical", func(t *testing.T) {
+		s := newStory(t)
+		s.p.Quiet = quietUntil(morning)
+		s.do(list(a+"@zen"), notice(Flapping, b+con))
+		s.wait(7 * time.Hour)
+		s.wantGot()
+		s.wait(2 * time.Hour)
+		s.wantGot("notice", "opened #1")
+	})
+	t.Run("not what is critical", func(t *testing.T) {
+		s := newStory(t)
+		s.p.Quiet = quietUntil(morning)
+		s.do(lose(a + con))
+		s.wait(2 * time.Minute)
+		s.wantGot("opened #1")
+	})
+	t.Run("nor what turns critical while it waits", func(t *testing.T) {
+		s := newStory(t)
+		s.p.Quiet = quietUntil(morning)
+		s.do(list(a + "@zen"))
+		s.wait(10 * time.Minute)
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.wait(2 * time.Minute)
+		s.wantGot("opened #1")
+		s.wait(9 * time.Hour)
+		s.wantGot("opened #1")
+	})
+	t.Run("keep what happens below critical out of the channel", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.p.Quiet = quietUntil(morning)
+		s.do(lose(a+con, func(w *Wire) { w.Loss = "masked" }), judged(a+con, byList("zen", .9)))
+		if s.lastSent(AlertNews).Broadcast {
+			t.Error("broadcast at night")
+		}
+	})
+	t.Run("hold back reminders", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a + con))
+		s.wait(time.Hour)
+		s.p.Quiet = quietUntil(noon.Add(26 * time.Hour))
+		s.wait(24 * time.Hour)
+		s.wantGot("opened #1")
+		s.wait(2 * time.Hour)
+		s.wantGot("opened #1", "reminder #1")
+	})
+}
+
+func TestMaintenance(t *testing.T) {
+	end := noon.Add(2 * time.Hour)
+	t.Run("a loss within it is silent", func(t *testing.T) {
+		s := newStory(t)
+		window(s, end)
+		s.do(lose(a + con))
+		s.wait(time.Hour)
+		s.do(back(a + con))
+		s.wait(3 * time.Hour)
+		s.wantGot()
+		if i := s.inc("1"); i.Maintenance != "their upgrade" {
+			t.Errorf("%+v", i)
+		}
+	})
+	t.Run("one that outlasts it is told", func(t *testing.T) {
+		s := newStory(t)
+		window(s, end)
+		s.do(lose(a + con))
+		s.wait(2*time.Hour + 2*time.Minute)
+		s.wantGot("opened #1")
+	})
+	t.Run("one that joins what is told is silent too, until it outlasts it", func(t *testing.T) {
+		s := newStory(t)
+		window(s, end)
+		s.do(list(a + "@zen"))
+		s.wait(10 * time.Minute)
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)), lose(a+fab), judged(a+fab, byList("zen", .9)))
+		s.wait(10 * time.Minute)
+		s.do(back(a + fab))
+		s.wait(time.Hour)
+		s.wantGot("opened #1")
+		s.wait(time.Hour)
+		s.wantGot("opened #1", "news #1")
+		if al := s.lastSent(AlertNews); !al.Mention || !al.Broadcast || !strings.Contains(al.News, "outlasts the maintenance window: contoso.com") {
+			t.Errorf("%+v", al)
+		}
+	})
+	t.Run("it stays silent when its verdict moves it", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(10 * time.Minute)
+		window(s, end)
+		s.do(lose(a+con), judged(a+con, unsure("", 0)))
+		s.do(judged(a+con, byList("zen", .9)))
+		s.wait(10 * time.Minute)
+		s.wantOpen("1: " + a + "@zen, " + a + con)
+		s.wantGot("opened #1")
+	})
+	t.Run("listings are not covered by it", func(t *testing.T) {
+		s := newStory(t)
+		window(s, end)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.wantGot("opened #1")
+	})
+	t.Run("a warming address stays quiet after it", func(t *testing.T) {
+		s := newStory(t)
+		window(s, end)
+		s.p.Warming = func(string) bool { return true }
+		s.do(lose(a + con))
+		s.wait(3 * time.Hour)
+		s.wantGot()
+		if i := s.inc("1"); i.Alert != Digest {
+			t.Errorf("level %s", i.Alert)
+		}
+	})
+}
+
+func TestActions(t *testing.T) {
+	t.Run("reminders, until somebody has it in hand", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(49 * time.Hour)
+		s.wantGot("opened #1", "reminder #1", "reminder #1")
+		s.must(Action{Verb: Ack, Incident: "1"})
+		s.wait(72 * time.Hour)
+		s.wantGot("opened #1", "reminder #1", "reminder #1", "news #1")
+		if err := s.act(Action{Verb: Ack, Incident: "1"}); err == nil || !strings.HasPrefix(err.Error(), "Ana has #1 in hand already, since 2026-11-26") {
+			t.Error(err)
+		}
+	})
+	t.Run("news puts a reminder off", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(23 * time.Hour)
+		s.do(relist(a+"@zen", func(l *reputation.Listing) { l.Meaning = []string{"spam source"} }))
+		s.wait(23 * time.Hour)
+		s.wantGot("opened #1", "news #1")
+	})
+	t.Run("none are wanted", func(t *testing.T) {
+		s := newStory(t)
+		s.p.Remind = 0
+		s.do(list(a + "@zen"))
+		s.wait(72 * time.Hour)
+		s.wantGot("opened #1")
+	})
+	t.Run("a snooze stops news, and its end is told once", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.must(Action{Verb: Snooze, Incident: "1", For: 30 * time.Hour})
+		s.wait(time.Hour)
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.wantGot("opened #1", "news #1")
+		s.wait(31 * time.Hour)
+		s.wantGot("opened #1", "news #1", "reminder #1")
+	})
+	t.Run("a snooze does not stop the end", func(t *testing.T) {
+		for _, how := range []Action{{For: 4 * time.Hour}, {ToEnd: true}} {
+			s := newStory(t)
+			s.do(list(a + "@zen"))
+			s.wait(2 * time.Minute)
+			how.Verb, how.Incident = Snooze, "1"
+			s.must(how)
+			s.wait(time.Hour)
+			s.do(delist(a + "@zen"))
+			s.wantGot("opened #1", "news #1", "resolved #1")
+		}
+	})
+	t.Run("a snooze until it is over stops reminders", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.must(Action{Verb: Snooze, Incident: "1", ToEnd: true})
+		s.wait(72 * time.Hour)
+		s.wantGot("opened #1", "news #1")
+	})
+	t.Run("a snooze of what nobody was told of", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a+"@zen", quietList))
+		s.must(Action{Verb: Snooze, Incident: "1", For: time.Hour})
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.wait(59 * time.Minute)
+		s.wantGot()
+		s.wait(3 * time.Minute)
+		s.wantGot("opened #1")
+	})
+	t.Run("closed by hand: it stays closed, what comes again is new", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a + con))
+		s.wait(2 * time.Minute)
+		s.must(Action{Verb: Resolve, Incident: "1", Reason: "known"})
+		s.do(judged(a+con, cause(correlate.ByPartner, .9)))
+		s.do(back(a + con))
+		s.do(lose(a+con), judged(a+con, cause(correlate.Private, .9)))
+		s.wait(2 * time.Minute)
+		s.wantOpen("2: " + a + con)
+		s.wantGot("opened #1", "resolved #1", "opened #2")
+	})
+	t.Run("a listing closed by hand takes in nothing", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.must(Action{Verb: Resolve, Incident: "1"})
+		s.do(list(a+"@xbl"), lose(a+con), judged(a+con, byList("zen", .9)), lose(a+fab), judged(a+fab, byList("zen", .9)))
+		s.wantOpen("2: "+a+con+", "+a+fab, "3: "+a+"@xbl")
+	})
+	t.Run("ruled out", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		if err := s.act(Action{Verb: RuleOut, Incident: "1"}); err == nil {
+			t.Error("nothing is blamed, and it was ruled out")
+		}
+		s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+		s.must(Action{Verb: RuleOut, Incident: "1", Reason: "they say so"})
+		if said := s.inc("1").Said; said[len(said)-1].Text != "Ana says that zen has nothing to do with it: they say so" {
+			t.Errorf("%+v", said)
+		}
+		s.wait(2 * time.Minute)
+		s.wantGot("opened #1")
+	})
+	t.Run("that make no sense", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		for want, act := range map[string]Action{
+			"there is no open incident #9\n  hint: repwatch incidents lists them": {Verb: Ack, Incident: "9"},
+			"say how long: for example 4h, or until it is over":                   {Verb: Snooze, Incident: "1"},
+			`"dance" is nothing that can be done with an incident`:                {Verb: "dance", Incident: "1"},
+		} {
+			if err := s.act(act); err == nil || err.Error() != want {
+				t.Errorf("%v, want %s", err, want)
+			}
+		}
+		s.do(delist(a + "@zen"))
+		if err := s.act(Action{Verb: Ack, Incident: "1"}); err == nil || err.Error() != "incident #1 has been over since 2026-11-24 12:00 CET" {
+			t.Error(err)
+		}
+	})
+}
+
+// Flapping, and capabilities that nobody requires, are no incident.
+func TestNotices(t *testing.T) {
+	dsn := func(w *Wire) { w.Went = []string{"DSN"} }
+	t.Run("of many addresses, as one while unsent", func(t *testing.T) {
+		s := newStory(t)
+		s.do(notice(Changed, b+con, dsn))
+		s.now = s.now.Add(20 * time.Second)
+		s.do(notice(Changed, a+con, dsn), notice(Changed, c+fab, dsn))
+		s.wait(time.Minute)
+		s.wantGot("notice", "notice")
+		if who := s.sent[0].Subjects; !slices.Equal(who, []string{a, b}) {
+			t.Errorf("of %v", who)
+		}
+		s.do(notice(Changed, c+con, dsn))
+		s.wait(2 * time.Minute)
+		s.wantGot("notice", "notice", "notice")
+		if len(s.w.Incidents) > 0 {
+			t.Error("it became an incident")
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		s := newStory(t)
+		s.do(notice(Changed, a+con), func(s *story, in *Input) {
+			sub := subject(a + con)
+			s.record(in, Record{What: Flapping, Subject: reputation.Subject{Kind: reputation.KindControl, Domain: "office", Target: sub.Target}, Wire: &Wire{}})
+			s.record(in, Record{What: Suspended, Subject: reputation.Subject{Kind: reputation.KindListing, Target: "zen"}})
+		})
+		s.wait(2 * time.Minute)
+		s.wantGot()
+	})
+}
+
+// What is no longer watched is never told as delisted or back (rule of truth 11).
+func TestUnwatched(t *testing.T) {
+	s := newStory(t)
+	s.do(list(a+"@zen"), lose(a+con), judged(a+con, byList("zen", .9)))
+	s.wait(time.Hour)
+	s.do(unwatch(a+"@zen"), unwatch(a+con))
+	text := plain(s.msgs["1"]) + s.lastSent(AlertResolved).News
+	for _, bad := range []string{"delisted", "Delisted", "Back", "is back", "no longer on", "flush", "Over", "good:"} {
+		if strings.Contains(text, bad) {
+			t.Errorf("%q in:\n%s", bad, text)
+		}
+	}
+}
+
+// A forecast is a line while it may come true, and no longer.
+func TestForecastLines(t *testing.T) {
+	s := newStory(t)
+	s.do(list(a+"@zen"), forecast(a+"@zen", "contoso.com", .83), forecast(a+"@zen", "fabrikam.net", .3), forecast(a+"@zen", "northwind.example", .05))
+	lines := func() int {
+		for _, f := range s.msgs["1"].Fields {
+			if f.Name == "Probably next" {
+				return len(f.Lines)
+			}
+		}
+		return 0
+	}
+	if n := lines(); n != 2 {
+		t.Errorf("%d forecasts", n)
+	}
+	s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+	if n := lines(); n != 1 {
+		t.Errorf("%d forecasts after one came true", n)
+	}
+	s.wait(2 * time.Hour)
+	s.do(lose(a+nor), judged(a+nor, byList("zen", .9)))
+	if n := lines(); n != 0 {
+		t.Errorf("%d forecasts after their time", n)
+	}
+}
+
+// Lines of one kind about many addresses are one.
+func TestCondense(t *testing.T) {
+	zen := around{"", " are on zen"}
+	var news []line
+	for _, who := range []string{"1", "2", "3", "3"} {
+		news = append(news, line{who + " is on zen", zen, who})
+	}
+	news = append(news, line{text: "other"})
+	if got := condense(news); len(got) != 5 {
+		t.Errorf("%q", got)
+	}
+	news = append(news, line{"4 is on zen", zen, "4"})
+	if got := condense(news); !slices.Equal(got, []string{"4 addresses (1, 2 and 2 more) are on zen", "other"}) {
+		t.Errorf("%q", got)
+	}
+}
