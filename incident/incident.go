@@ -128,6 +128,7 @@ const (
 	AlertDigest   AlertKind = "digest"   // what was not worth an interruption, once a day; belongs to no incident
 	AlertNotice   AlertKind = "notice"   // news that is no incident: flapping, capabilities that went or came
 	AlertTest     AlertKind = "test"     // a person asked for it
+	AlertReport   AlertKind = "report"   // the weekly report; it is built when it is sent
 )
 
 // Alert is one piece of news for people, as it waits in the outbox.
@@ -144,6 +145,8 @@ type Alert struct {
 	Mention bool   `json:"mention,omitempty"`
 	// Subjects of a notice: the pairs it is about.
 	Subjects []string `json:"subjects,omitempty"`
-	Message  Message  `json:"message"`        // the whole story as of At, for notifiers that cannot edit
-	News     string   `json:"news,omitempty"` // what is new, one or a few lines: the reply in the thread
+	// Week of a report, as 2026-W46.
+	Week    string  `json:"week,omitempty"`
+	Message Message `json:"message"`        // the whole story as of At, for notifiers that cannot edit
+	News    string  `json:"news,omitempty"` // what is new, one or a few lines: the reply in the thread
 }

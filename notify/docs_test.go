@@ -75,7 +75,7 @@ func TestTheDocumentedKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range []incident.AlertKind{incident.AlertOpened, incident.AlertNews, incident.AlertEdit, incident.AlertResolved, incident.AlertReminder,
-		incident.AlertDigest, incident.AlertNotice, incident.AlertTest} {
+		incident.AlertDigest, incident.AlertNotice, incident.AlertTest, incident.AlertReport} {
 		if !strings.Contains(string(doc), "`"+string(kind)+"`") {
 			t.Errorf("docs/notify.md does not name %s", kind)
 		}

@@ -106,6 +106,9 @@ func (m *email) compose(s Sending) (*mail.Msg, error) {
 		msg.SetImportance(mail.ImportanceHigh)
 	}
 	msg.SetBodyString(mail.TypeTextPlain, mailText(a))
+	if s.Report != nil {
+		return msg, mailReport(msg, s.Report)
+	}
 	return msg, nil
 }
 

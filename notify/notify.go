@@ -42,6 +42,9 @@ type Sending struct {
 	Handle *store.Handle
 	// InDoubt: an earlier attempt may have got through. Look before sending again.
 	InDoubt bool
+	// Report is the weekly report in every shape; nil with any other alert, and
+	// where it could not be built: then the alert's message stands for it.
+	Report *Report
 	// Origin tells the alerts of this store from those of any other.
 	Origin string
 }
@@ -49,7 +52,7 @@ type Sending struct {
 // Threaded reports that the alert belongs to an incident's thread; the others stand alone.
 func (s Sending) Threaded() bool {
 	switch s.Alert.Kind {
-	case incident.AlertDigest, incident.AlertNotice, incident.AlertTest:
+	case incident.AlertDigest, incident.AlertNotice, incident.AlertTest, incident.AlertReport:
 		return false
 	default:
 		return s.Alert.Incident != ""

@@ -93,6 +93,7 @@ type sender struct {
 	health func(name string, down bool, why string)
 	origin string
 	luck   func() float64
+	report func(week string) (Report, error) // builds a weekly report; nil: nobody does
 	wake   chan struct{}
 
 	mu    sync.Mutex
@@ -180,6 +181,7 @@ func (s *sender) deliver(ctx context.Context, q store.Queued) time.Duration {
 	if !ok { // withdrawn meanwhile
 		return 0
 	}
+	sending.Report = s.build(sending.Alert)
 	r, err := s.send(ctx, sending)
 	if err == nil {
 		return s.delivered(q, r)

@@ -117,7 +117,10 @@ func (b *slackBot) sendAlone(ctx context.Context, s Sending) (Receipt, error) {
 			return Receipt{}, err
 		}
 	}
-	_, trouble, err := b.postAnywhere(ctx, slackOwn(s.Alert, mentionFor(s.Alert, b.mention)), tag)
+	at, trouble, err := b.postAnywhere(ctx, slackAlone(s, mentionFor(s.Alert, b.mention)), tag)
+	if err == nil && s.Report != nil {
+		b.picture(ctx, at, s.Report)
+	}
 	return Receipt{Trouble: trouble}, err
 }
 

@@ -24,7 +24,7 @@ func (h *slackHook) Send(ctx context.Context, s Sending) (Receipt, error) {
 	if s.Alert.Kind == incident.AlertEdit {
 		return Receipt{}, nil
 	}
-	m := slackOwn(s.Alert, mentionFor(s.Alert, h.mention))
+	m := slackAlone(s, mentionFor(s.Alert, h.mention))
 	for _, shape := range m.shapes() {
 		body, err := json.Marshal(shape)
 		if err != nil {

@@ -66,6 +66,7 @@ func (v *veil) message(m incident.Message) incident.Message {
 
 func (v *veil) sending(s Sending) Sending {
 	s.Alert.Message, s.Now, s.Alert.News = v.message(s.Alert.Message), v.message(s.Now), v.text(s.Alert.News)
+	s.Report = v.report(s.Report)
 	return s
 }
 

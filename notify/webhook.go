@@ -30,6 +30,7 @@ type WebhookAlert struct {
 	At       time.Time          `json:"at"`
 	News     string             `json:"news"`
 	Message  incident.Message   `json:"message"`
+	Report   json.RawMessage    `json:"report,omitempty"` // kind report: the document repwatch/report/v1
 }
 
 func buildWebhooks(cfg config.Notify, e env) (all []Notifier, problems []Problem) {
@@ -60,7 +61,7 @@ func buildWebhooks(cfg config.Notify, e env) (all []Notifier, problems []Problem
 func (w *webhook) Name() string { return w.name }
 
 func (w *webhook) Send(ctx context.Context, s Sending) (Receipt, error) {
-	body, err := json.Marshal(webhookBody(s.Alert))
+	body, err := json.Marshal(webhookOf(s))
 	if err != nil {
 		return Receipt{}, &Error{Kind: Drop, Words: "the alert cannot be written as JSON: " + err.Error()}
 	}

@@ -16,20 +16,18 @@ const slackMost = 12
 // slackText bounds the text of one block; Slack takes 3,000 characters.
 const slackText = 2500
 
-var slackLights = map[Light]string{Green: ":large_green_circle:", Yellow: ":large_yellow_circle:", Red: ":red_circle:", Grey: ":white_circle:"}
-
 // slackSections are the sections that are worth a block, in order.
 var slackSections = []string{"open", "hurt", "harmless", "partners", "incidents", "blind", "due", "learned"}
 
-// SlackBlocks are the report as Block Kit: at most twelve blocks.
+// SlackBlocks are the report as Block Kit: at most twelve blocks, below the first
+// sentence, which is the text of the message.
 func SlackBlocks(r Report) []slack.Block {
 	t := shown(r)
 	text := func(s string) *slack.TextBlockObject {
 		return slack.NewTextBlockObject(slack.MarkdownType, shorten(s, slackText), false, false)
 	}
 	blocks := []slack.Block{
-		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, shorten(t.title(), 150), false, false)),
-		slack.NewSectionBlock(text(fmt.Sprintf("%s *%s.*\n%s.", slackLights[r.Light], slackEscape(r.Words), slackEscape(r.Than))), nil, nil),
+		slack.NewSectionBlock(text(slackEscape(upper(lightWords[r.Light])+". "+r.Than+".")), nil, nil),
 		slack.NewSectionBlock(nil, t.slackNumbers(), nil),
 	}
 	all := t.sections()

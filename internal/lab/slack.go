@@ -39,6 +39,7 @@ type Slack struct {
 	server   *http.Server
 	listener net.Listener
 	done     sync.WaitGroup
+	files    []*SlackFile
 }
 
 // SlackRules is how strict the workspace is.
@@ -106,7 +107,7 @@ const (
 )
 
 // AllSlackScopes are what docs/slack-app.md asks for.
-var AllSlackScopes = []string{"chat:write", "chat:write.public", "channels:history", "groups:history", "channels:read", "groups:read"}
+var AllSlackScopes = []string{"chat:write", "chat:write.public", "channels:history", "groups:history", "channels:read", "groups:read", "files:write"}
 
 // NewSlack starts a workspace on loopback. Close ends it.
 func NewSlack() (*Slack, error) {

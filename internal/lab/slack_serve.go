@@ -35,6 +35,9 @@ var slackMethods = map[string]struct {
 	"conversations.replies": {"channels:history groups:history", (*Slack).replies},
 	"conversations.list":    {"channels:read groups:read", (*Slack).list},
 	"apps.connections.open": {"", (*Slack).openConnection},
+
+	"files.getUploadURLExternal":   {"files:write", (*Slack).getUploadURL},
+	"files.completeUploadExternal": {"files:write", (*Slack).completeUpload},
 }
 
 // ServeHTTP answers one request.
@@ -44,6 +47,8 @@ func (s *Slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveSocket(w, r)
 	case isAPI:
 		s.serveAPI(w, r, method)
+	case strings.HasPrefix(r.URL.Path, uploadPath):
+		s.serveUpload(w, r)
 	case strings.HasPrefix(r.URL.Path, "/services/"):
 		s.serveHook(w, r)
 	default:
