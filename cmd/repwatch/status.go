@@ -156,7 +156,7 @@ func (v statusView) listWords(l api.ListStatus) string {
 	if l.Listed > 0 {
 		parts = append(parts, v.paint(red, fmt.Sprintf("lists %d of %d", l.Listed, l.Subjects)))
 	}
-	if l.Unknown > 0 {
+	if l.Unknown > 0 && l.Health != "suspended" { // of one that is not believed all is unknown
 		parts = append(parts, fmt.Sprintf("%d of %d unknown", l.Unknown, l.Subjects))
 	}
 	if l.Interval > l.Wanted && l.Wanted > 0 {
