@@ -10,6 +10,7 @@ package watch
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -63,6 +64,7 @@ type Daemon struct {
 	beat        atomic.Int64 // unix nanoseconds: when the loop that folds by time last went round
 	lastSuccess atomic.Int64 // unix seconds: when a look last told something for sure
 	full        atomic.Bool  // the store takes nothing at the moment
+	shouted     atomic.Int64 // unix seconds: when people were last told so
 }
 
 // New prepares a daemon. Nothing is looked at, sent or changed before Run.
@@ -173,15 +175,24 @@ func (d *Daemon) look(a checks.Ask) {
 			d.queue.giveBack(a)
 			return
 		}
+		whole := true
 		for _, b := range batches {
-			d.take(b)
+			whole = d.take(b) && whole
 		}
 		d.queue.done(a, time.Now(), true)
+		if !whole && a.Why != checks.WhySchedule && a.Every == 0 { // there is no next round that would bring it again
+			a.At = time.Now().Add(storeRetry)
+			d.queue.add(a)
+		}
 	})
 }
 
-// take folds a batch and asks for the looks that it calls for.
-func (d *Daemon) take(b checks.Batch) {
+// storeRetry is when a look is taken again that could not be stored.
+const storeRetry = 5 * time.Minute
+
+// take folds a batch and asks for the looks that it calls for. It reports whether
+// the batch was stored.
+func (d *Daemon) take(b checks.Batch) bool {
 	for _, s := range b.Skipped {
 		d.log.Info("not looked", "check", b.Check, "why", s)
 	}
@@ -189,13 +200,14 @@ func (d *Daemon) take(b checks.Batch) {
 	wants, err := d.fold.Fold(b, now)
 	d.stored(err)
 	if err != nil {
-		return
+		return false
 	}
 	if tells(b) {
 		d.lastSuccess.Store(now.Unix())
 	}
 	d.queue.add(wants...)
 	d.wake()
+	return true
 }
 
 // tells reports that a batch told something for sure about the outside world.
@@ -223,16 +235,33 @@ func (d *Daemon) wake() {
 	}
 }
 
+// shoutAgain is how often people are told at most that the disk is full: where the
+// last bytes come and go, small changes fit and others do not.
+const shoutAgain = 6 * time.Hour
+
+// tryFull finds out whether a full store takes changes again.
+func (d *Daemon) tryFull(now time.Time) {
+	if !d.full.Load() {
+		return
+	}
+	raw, err := json.Marshal(now)
+	if err != nil {
+		return
+	}
+	if d.fold.write(now, func(tx *store.Tx) error { return tx.Settings().Put("disk-full", raw) }) == nil {
+		d.full.Store(false)
+		d.log.Info("the store takes changes again")
+	}
+}
+
 // stored keeps account of whether the store takes what it is given.
 func (d *Daemon) stored(err error) {
 	switch {
-	case err == nil:
-		if d.full.Swap(false) {
-			d.log.Info("the store takes changes again")
-		}
+	case err == nil: // it may have had nothing to write
 	case errors.Is(err, store.ErrFull):
 		d.log.Error("the disk is full: nothing is written, nothing acknowledged is lost", "err", err, "hint", "make room; watching goes on by itself")
-		if !d.full.Swap(true) {
+		if last := time.Unix(d.shouted.Load(), 0); !d.full.Swap(true) && time.Since(last) > shoutAgain {
+			d.shouted.Store(time.Now().Unix())
 			d.sending.Go(d.shoutFull)
 		}
 	default:

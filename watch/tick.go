@@ -43,7 +43,9 @@ func (d *Daemon) ticks(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := time.Now().UTC()
+		d.tryFull(now)
 		d.tick(now)
+		d.reports(now)
 		d.beat.Store(time.Now().UnixNano()) // folding is not stuck
 		if now.Sub(judged) >= judgeEvery {
 			judged = now

@@ -1,0 +1,182 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"repwatch/incident"
+	"repwatch/notify"
+	"repwatch/store"
+)
+
+// small is a house of one address, one partner and one list.
+const small = `
+sending_ips: [{ip: 203.0.113.7}]
+partners: [{domain: contoso.com, require: [STARTTLS]}]
+dns: {resolvers: ["127.0.0.1:53"]}
+schedule: {timezone: UTC}
+blocklists: {use: [xbl], add: [{id: xbl, zone: xbl.example, impact: critical}]}
+`
+
+// shortStory: listed after half an hour, withdrawn 20 minutes later, delisted after four hours, back soon after. Each
+// state lasts for two rounds of looks and more, so that one look can fail.
+func shortStory() *world {
+	w := &world{takes: time.Second, listed: []span{{what: "xbl", who: seven, from: 31 * minute, to: 4 * hour}}}
+	w.reacts("contoso.com", 20*minute, 15*minute)
+	return w
+}
+
+const storyEnd = 7 * hour
+
+// oneStory: whatever failed on the way, people were told of one incident, once, and that it is over. (What came
+// to be known in another order may have been two for a moment, before anybody was told.)
+func oneStory(s *theatre) {
+	s.Helper()
+	all := slices.DeleteFunc(incidentsOf(s, s.db), func(i incident.Incident) bool { return i.Merged != "" })
+	if len(all) != 1 || all[0].Status != incident.Resolved || len(all[0].Episodes) != 2 || all[0].List != "xbl" {
+		for _, i := range all {
+			s.Errorf("#%s %s %s episodes %v", i.ID, about(i), i.Status, i.Episodes)
+		}
+	}
+	got := s.ears[0].words()
+	if len(got) < 2 || got[0] != "opened #1" || got[len(got)-1] != "resolved #1" {
+		s.Errorf("heard %q", got)
+	}
+	for _, word := range []string{"opened #1", "resolved #1"} {
+		if n := len(slices.DeleteFunc(slices.Clone(got), func(w string) bool { return w != word })); n != 1 {
+			s.Errorf("heard %q %d times: %q", word, n, got)
+		}
+	}
+}
+
+// failing lets the n-th transaction that is news fail, and the next times-1 attempts
+// that follow it; it counts the news.
+type failing struct {
+	n, times, seen, failed int
+}
+
+func (f *failing) into(db *store.DB, to *folder) {
+	to.write = func(now time.Time, change func(*store.Tx) error) error {
+		return db.Update(now, func(tx *store.Tx) error {
+			before := tx.LastSeq()
+			if err := change(tx); err != nil || tx.LastSeq() == before {
+				return err
+			}
+			if f.seen++; f.seen >= f.n && f.failed < f.times {
+				f.failed++
+				return fmt.Errorf("n-th write: %w", store.ErrFull)
+			}
+			return nil
+		})
+	}
+}
+
+// The n-th transaction fails on a full disk, once and several times in a row.
+func TestFoldFailsAtAnyTime(t *testing.T) {
+	for _, times := range []int{1, 3} {
+		for n := 1; ; n++ {
+			f := &failing{n: n, times: times}
+			play(t, shortStory(), small, func(s *theatre) {
+				s.write = f.into
+				s.start()
+				s.until(storyEnd)
+				s.ears[0].sent = slices.DeleteFunc(s.ears[0].sent, isFullDisk)
+				oneStory(s)
+			})
+			if t.Failed() {
+				t.Fatalf("that was with transaction %d failing %d times", n, times)
+			}
+			if f.failed == 0 {
+				if n < 5 {
+					t.Fatalf("the story has only %d transactions with news", n-1)
+				}
+				break
+			}
+		}
+	}
+}
+
+func isFullDisk(h heard) bool {
+	return h.Kind == incident.AlertNotice && h.Incident == "" && h.Seq == 0
+}
+
+// A full disk is told once, past the outbox; when there is room again, all goes on.
+func TestFullDiskIsToldOnce(t *testing.T) {
+	w := shortStory()
+	play(t, w, small, func(s *theatre) {
+		s.write = func(db *store.DB, to *folder) {
+			to.write = func(now time.Time, change func(*store.Tx) error) error {
+				if at := w.now(); at > 20*minute && at < 50*minute {
+					return fmt.Errorf("no room: %w", store.ErrFull)
+				}
+				return db.Update(now, change)
+			}
+		}
+		s.start()
+		s.until(40 * minute)
+		if n := len(s.ears[0].of(incident.AlertNotice)); n != 1 || !s.d.full.Load() {
+			s.Errorf("told %d times that the disk is full (%v)", n, s.d.full.Load())
+		}
+		s.until(storyEnd)
+		s.ears[0].sent = slices.DeleteFunc(s.ears[0].sent, isFullDisk)
+		oneStory(s)
+		if s.d.full.Load() {
+			s.Error("the disk is still told to be full")
+		}
+	})
+}
+
+// A store that fails in any other way is logged and not shouted about.
+func TestOtherTroubleOfTheStoreIsNoFullDisk(t *testing.T) {
+	d := newDesk(t, house).daemonAt()
+	d.stored(errors.New("something else"))
+	if d.full.Load() {
+		t.Error("the disk is told to be full")
+	}
+}
+
+// The n-th send fails: refused for a while, in doubt, or by a service that wants us to wait.
+func TestSendFailsAtAnyTime(t *testing.T) {
+	for _, kind := range []*notify.Error{errNotNow, {Kind: notify.Retry, After: 9 * minute, Words: "too many"}, {Kind: notify.Skip, Words: "not this one", Refused: true}} {
+		for n := 1; n <= 4; n++ {
+			play(t, shortStory(), small, func(s *theatre) {
+				s.ears[0].fails = func(at int, _ notify.Sending) error {
+					if at == n {
+						return kind
+					}
+					return nil
+				}
+				s.start()
+				s.until(storyEnd)
+				oneStory(s)
+			})
+			if t.Failed() {
+				t.Fatalf("that was with send %d failing: %v", n, kind)
+			}
+		}
+	}
+}
+
+// The n-th look tells nothing: unknown is never news, and the story is the same.
+func TestLookTellsNothingAtAnyTime(t *testing.T) {
+	looks := 0
+	for n := 0; n <= looks; n += 2 {
+		w := shortStory()
+		w.unknown = n
+		play(t, w, small, func(s *theatre) {
+			s.start()
+			s.until(storyEnd)
+			oneStory(s)
+			looks = max(looks, len(w.looks(func(l look) bool { return l.began.Before(w.begin.Add(5 * hour)) })))
+		})
+		if t.Failed() {
+			t.Fatalf("that was with look %d telling nothing", n)
+		}
+	}
+	if looks < 15 {
+		t.Errorf("the story has only %d looks", looks)
+	}
+}
