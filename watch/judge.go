@@ -112,10 +112,14 @@ const leastForecast = 0.1
 
 // recordOf is "4 of 4" where the partner has a record with the list.
 func (x *fold) recordOf(partner, list string) string {
-	for _, e := range x.cause.Edges(x.now, .01) {
-		if e.Partner == partner && e.List == list && e.Fired > 0 {
-			return fmt.Sprintf("%d of %d", e.Followed, e.Fired)
+	if x.edges == nil {
+		x.edges = map[[2]string]correlate.Edge{}
+		for _, e := range x.cause.Edges(x.now, .01) {
+			x.edges[[2]string{e.Partner, e.List}] = e
 		}
+	}
+	if e := x.edges[[2]string{partner, list}]; e.Fired > 0 {
+		return fmt.Sprintf("%d of %d", e.Followed, e.Fired)
 	}
 	return ""
 }
