@@ -300,13 +300,13 @@ func TestNothingSureForAnHour(t *testing.T) {
 func TestDigestAtNine(t *testing.T) {
 	w := &world{takes: time.Second, listed: []span{
 		{what: "traps", who: seven, from: 10 * hour, to: 11 * hour, digest: true},
-		{what: "traps", who: eight, from: 30 * hour, to: 90 * hour, digest: true}}}
+		{what: "traps", who: eight, from: 30 * hour, to: 60 * hour, digest: true}}}
 	play(t, w, other(house, "timezone: UTC", "timezone: America/New_York"), func(s *theatre) {
 		s.start()
 		s.until(20 * hour)
 		s.halt()
 		s.start() // over a restart
-		s.until(80 * hour)
+		s.until(56 * hour)
 		var got []string
 		for _, h := range s.ears[0].of(incident.AlertDigest) {
 			got = append(got, h.at.In(zone(s.T, "America/New_York")).Format("02 15:04 ")+h.Message.Title)

@@ -281,6 +281,7 @@ type theatre struct {
 // itself fails the test when a goroutine is left behind.
 func play(t *testing.T, w *world, text string, act func(*theatre)) {
 	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &theatre{T: t, w: w, text: text, ears: []*ear{{name: "ear"}}, file: filepath.Join(t.TempDir(), "repwatch.db")}
 		if w.begin.IsZero() {
