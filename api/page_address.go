@@ -103,7 +103,9 @@ func SubjectOf(tx *store.Tx, cfg *config.Loaded, now time.Time, who string) (Sub
 		}
 	}
 	var err error
-	if doc.Open, err = openAbout(tx, now, func(e incident.Episode) bool { return e.Subject.Who() == who && e.Subject.Kind != reputation.KindHealth }); err != nil {
+	if doc.Open, err = openAbout(tx, now, func(e incident.Episode) bool {
+		return e.Subject.Who() == who && e.Subject.Kind != reputation.KindHealth
+	}); err != nil {
 		return doc, err
 	}
 	var kinds []incident.Record

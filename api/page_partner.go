@@ -226,7 +226,9 @@ func ListPageOf(tx *store.Tx, cfg *config.Loaded, now time.Time, id string) (Lis
 		doc.Unknown = append(doc.Unknown, who)
 	}
 	slices.Sort(doc.Unknown)
-	if doc.Open, err = openAbout(tx, now, func(e incident.Episode) bool { return e.Subject.Kind == reputation.KindListing && e.Subject.Target == id }); err != nil {
+	if doc.Open, err = openAbout(tx, now, func(e incident.Episode) bool {
+		return e.Subject.Kind == reputation.KindListing && e.Subject.Target == id
+	}); err != nil {
 		return doc, err
 	}
 	doc.Changes, doc.More = latest(slices.Collect(tx.HistoryOfTarget(id, "")))

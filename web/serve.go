@@ -75,6 +75,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		Handler: h, ConnContext: withPeer, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
+		BaseContext:    func(net.Listener) context.Context { return withStopping(ctx) },
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()

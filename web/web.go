@@ -53,6 +53,7 @@ func Handler(o Options) http.Handler {
 		"GET /api/v1/learned":        h.learned,
 		"GET /api/v1/ledger":         h.ledger,
 		"GET /api/v1/lists":          h.lists,
+		"GET /api/v1/report":         h.report,
 		"GET /api/v1/db/stats":       h.stats,
 	} {
 		mux.Handle(pattern, document(answer))
@@ -61,9 +62,11 @@ func Handler(o Options) http.Handler {
 		"POST /api/v1/incidents/{id}/{verb}": h.act,
 		"POST /api/v1/recheck":               h.recheck,
 		"POST /api/v1/notify/test":           h.testNotifiers,
+		"POST /api/v1/report":                h.sendReport,
 	} {
 		mux.Handle(pattern, h.acting(act))
 	}
+	h.more(mux)
 	mux.HandleFunc("GET /api/v1/healthz", h.healthz)
 	mux.HandleFunc("GET /api/v1/readyz", h.readyz)
 	mux.Handle("GET /api/v1/db/backup", h.guarded(h.backup))

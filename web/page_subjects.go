@@ -1,0 +1,151 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"repwatch/api"
+	"repwatch/store"
+)
+
+func escape(s string) string { return url.PathEscape(s) }
+
+func (p *Page) subject(r *http.Request) (view, error) {
+	who := r.PathValue("ip")
+	doc, err := api.From(p.h.DB, func(tx *store.Tx) (api.Subject, error) { return api.SubjectOf(tx, p.h.Config(), now(), who) })
+	if err == nil && !doc.Watched && len(doc.Changes)+len(doc.Listings) == 0 {
+		err = unknownSubject(who)
+	}
+	return view{name: "subject", Title: doc.Subject, Data: doc}, err
+}
+
+// partnerView is a partner with what is learned of it.
+type partnerView struct {
+	api.PartnerPage
+	Edges []api.Edge
+	Rows  folded[api.PartnerPair]
+}
+
+func (p *Page) partner(r *http.Request) (view, error) {
+	doc, err := api.From(p.h.DB, func(tx *store.Tx) (api.PartnerPage, error) {
+		return api.PartnerPageOf(tx, p.h.Config(), now(), r.PathValue("name"))
+	})
+	if err != nil {
+		return view{}, err
+	}
+	d := partnerView{PartnerPage: doc, Rows: foldAt(doc.Pairs, 2*rowsShown)}
+	learned, err := p.learned.get(r.Context())
+	for _, e := range learned.Edges {
+		if e.Partner == doc.Partner {
+			d.Edges = append(d.Edges, e)
+		}
+	}
+	return view{name: "partner", Title: doc.Partner, Data: d}, err
+}
+
+func (p *Page) provider(r *http.Request) (view, error) {
+	status, err := p.status.get(r.Context())
+	if err != nil {
+		return view{}, err
+	}
+	ledger, err := p.day(now().Add(-24 * time.Hour))
+	if err != nil {
+		return view{}, err
+	}
+	doc, err := api.ProviderPageOf(status, ledger, r.PathValue("id"))
+	return view{name: "provider", Title: doc.Name, Data: doc}, err
+}
+
+// listView is a list with who reacts to it.
+type listView struct {
+	api.ListPage
+	Edges []api.Edge
+	Rows  folded[api.ListedNow]
+}
+
+func (p *Page) list(r *http.Request) (view, error) {
+	doc, err := api.From(p.h.DB, func(tx *store.Tx) (api.ListPage, error) {
+		return api.ListPageOf(tx, p.h.Config(), now(), r.PathValue("id"))
+	})
+	if err != nil {
+		return view{}, err
+	}
+	d := listView{ListPage: doc, Rows: foldAt(doc.Listed, 2*rowsShown)}
+	learned, err := p.learned.get(r.Context())
+	for _, e := range learned.Edges {
+		if e.List == doc.List.ID {
+			d.Edges = append(d.Edges, e)
+		}
+	}
+	return view{name: "list", Title: doc.List.Name, Data: d}, err
+}
+
+// learnedView is what is believed, as a graph and as a table.
+type learnedView struct {
+	api.Learned
+	Graph graph
+}
+
+func (p *Page) learnedPage(r *http.Request) (view, error) {
+	doc, err := p.learned.get(r.Context())
+	return view{name: "learned", Title: "Learned reactions", Nav: "learned", Data: learnedView{doc, graphOf(doc.Edges)}}, err
+}
+
+type span struct {
+	Name string
+	Long time.Duration
+}
+
+// spans are the lengths of time that a page may look back.
+var spans = []span{{"1d", 24 * time.Hour}, {"7d", 7 * 24 * time.Hour}, {"30d", 30 * 24 * time.Hour}, {"90d", 90 * 24 * time.Hour}, {"1y", 366 * 24 * time.Hour}}
+
+type ledgerView struct {
+	api.Ledger
+	Span  string
+	Lanes folded[api.Lane]
+}
+
+func (p *Page) ledger(r *http.Request) (view, error) {
+	chosen := spans[0]
+	for _, s := range spans[:3] { // the ledger is kept for weeks, not for years
+		if s.Name == r.FormValue("last") {
+			chosen = s
+		}
+	}
+	doc, err := p.day(now().Add(-chosen.Long))
+	return view{name: "ledger", Title: "Ledger", Nav: "ledger", Data: ledgerView{doc, chosen.Name, foldAt(doc.Lanes, 3*rowsShown)}}, err
+}
+
+func (p *Page) day(since time.Time) (api.Ledger, error) {
+	if err := p.h.DB.Flush(); err != nil {
+		return api.Ledger{}, err
+	}
+	return api.From(p.h.DB, func(tx *store.Tx) (api.Ledger, error) { return api.LedgerOf(tx, p.h.Config(), now(), since) })
+}
+
+type healthView struct {
+	api.Status
+	Unused []api.ListEntry // of the catalogue, with why
+	Blind  []string
+}
+
+func (p *Page) health(r *http.Request) (view, error) {
+	status, err := p.status.get(r.Context())
+	if err != nil {
+		return view{}, err
+	}
+	lists, err := api.From(p.h.DB, func(tx *store.Tx) (api.Lists, error) { return api.ListsHealthOf(tx, p.h.Config(), now()) })
+	d := healthView{Status: status, Blind: blind(&status)}
+	for _, l := range lists.Lists {
+		if !l.InUse {
+			d.Unused = append(d.Unused, l)
+		}
+	}
+	return view{name: "health", Title: "Health", Nav: "health", Data: d}, err
+}
+
+func unknownSubject(who string) error {
+	return failed(http.StatusNotFound, fmt.Errorf("%q is no sending address or domain that is or was watched", who))
+}
