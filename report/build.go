@@ -56,7 +56,7 @@ func (b *builder) light(n Numbers) Light {
 		return Red
 	case n.PartnersAffected > 0, n.Listings > 0:
 		return Yellow
-	case b.doc.Blind.Told < .5:
+	case b.doc.Blind.Told < enough:
 		return Grey
 	default:
 		return Green

@@ -324,3 +324,22 @@ type Delisting struct {
 	LeftOut  int    `json:"left_out"`     // began before we looked, so their length is not known
 	Median   *Hours `json:"median_hours"` // until half are gone; null: fewer than half are
 }
+
+// Sent says that a report is on its way.
+type Sent struct {
+	Schema    string     `json:"schema"` // repwatch/report-sent/v1
+	At        *time.Time `json:"at"`
+	Week      string     `json:"week"`
+	Notifiers []string   `json:"notifiers"`
+}
+
+// SentTo builds the document.
+func SentTo(now time.Time, week string, notifiers []string) Sent {
+	return Sent{Schema: "repwatch/report-sent/v1", At: utc(now), Week: week, Notifiers: orEmpty(notifiers)}
+}
+
+// enough is the share of a week that must have been told of.
+const enough = .5
+
+// Told reports that at least half of the week could be told of.
+func (r *Report) Told() bool { return r.Blind.Told >= enough }

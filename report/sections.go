@@ -81,7 +81,24 @@ var lightWords = map[Light]string{
 // sections are the report in order.
 func (t told) sections() []section {
 	all := []section{t.boss(), t.openNow(), t.hurt(), t.harmless(), t.partners(), t.providers(), t.whatHappened(), t.blindSpots(), t.dueSoon(), t.whatWasLearned(), t.pools(), t.delisting()}
-	return slices.DeleteFunc(all, func(s section) bool { return len(s.lines)+len(s.after) == 0 && s.table == nil })
+	all = slices.DeleteFunc(all, func(s section) bool { return len(s.lines)+len(s.after) == 0 && s.table == nil })
+	for _, s := range all {
+		s.clean()
+	}
+	return all
+}
+
+// clean makes foreign text harmless to any layout.
+func (s section) clean() {
+	parts := [][]string{s.lines, s.after}
+	if s.table != nil {
+		parts = append(parts, s.table.rows...)
+	}
+	for _, part := range parts {
+		for i, text := range part {
+			part[i] = oneLine(text)
+		}
+	}
 }
 
 // boss is the week in five numbers.

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -51,11 +52,11 @@ func SlackBlocks(r Report) []slack.Block {
 func (t told) slackNumbers() []*slack.TextBlockObject {
 	var out []*slack.TextBlockObject
 	for _, row := range t.boss().table.rows {
-		value := row[1]
+		value := fmt.Sprintf("*%s*\n%s", row[0], slackEscape(row[1]))
 		if row[2] != "" && row[2] != "not watched" {
-			value += fmt.Sprintf(" _(last week %s)_", row[2])
+			value += fmt.Sprintf(" _(last week %s)_", slackEscape(row[2]))
 		}
-		out = append(out, slack.NewTextBlockObject(slack.MarkdownType, fmt.Sprintf("*%s*\n%s", row[0], slackEscape(value)), false, false))
+		out = append(out, slack.NewTextBlockObject(slack.MarkdownType, value, false, false))
 	}
 	return out
 }
@@ -108,11 +109,16 @@ func shorten(s string, most int) string {
 	return strings.TrimRight(string(runes[:most-1]), " ") + "…"
 }
 
-// slackEscape makes foreign text harmless: &, < and > as Slack demands, so that
-// neither mention nor link can be written.
-func slackEscape(s string) string { return slackSpecial.Replace(oneLine(s)) }
+// slackEscape makes foreign text harmless: &, < and > as Slack demands, so that no
+// mention or link can be written; and those bare mentions that it would still read.
+func slackEscape(s string) string {
+	return bareMention.ReplaceAllString(slackSpecial.Replace(oneLine(s)), "@\u200b$1")
+}
 
-var slackSpecial = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "*", "∗", "_", "_\u200b", "`", "'", "@", "@\u200b")
+var (
+	slackSpecial = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "`", "'")
+	bareMention  = regexp.MustCompile(`(?i)@(here|channel|everyone|group)\b`)
+)
 
 // slackJSON is how blocks go over the wire.
 func slackJSON(r Report) (json.RawMessage, error) {

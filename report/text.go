@@ -13,8 +13,8 @@ func Text(r Report, width int) string {
 	w.line(t.title())
 	w.line(strings.Repeat("=", utf8.RuneCountInString(t.title())))
 	w.line("")
-	w.fold("", r.Words+".")
-	w.fold("", upper(lightWords[r.Light])+". "+r.Than+".")
+	w.fold("", oneLine(r.Words)+".")
+	w.fold("", upper(lightWords[r.Light])+". "+oneLine(r.Than)+".")
 	for _, s := range t.sections() {
 		w.line("")
 		w.line(s.title)

@@ -65,3 +65,25 @@ func (w Week) Before(n int) Week {
 }
 
 func (w Week) span() span { return span{w.From, w.To} }
+
+// Asked is the time that a person asks about: a week by its name, the time since a
+// moment, or else the last week that is over.
+func Asked(week string, since, now time.Time, zone *time.Location) (Week, error) {
+	switch {
+	case week != "" && !since.IsZero():
+		return Week{}, fmt.Errorf("a week and the time since a moment exclude each other\n  hint: give one of them")
+	case week != "":
+		w, err := ParseWeek(week, zone)
+		if err == nil && !w.From.Before(now) {
+			err = fmt.Errorf("%s has not begun yet\n  hint: the last week that is over is %s", w.ID, LastWeek(now, zone).ID)
+		}
+		return w, err
+	case !since.IsZero():
+		if !since.Before(now) {
+			return Week{}, fmt.Errorf("%s is not in the past", since.Format(time.RFC3339))
+		}
+		return Since(since, now, zone), nil
+	default:
+		return LastWeek(now, zone), nil
+	}
+}

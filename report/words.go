@@ -19,6 +19,9 @@ import (
 func (b *builder) words() {
 	b.doc.Words = b.headline()
 	b.doc.Than = b.than()
+	if b.now.Before(b.week.To) && b.week.ID != "" {
+		b.doc.Than += ". The week is not over"
+	}
 }
 
 func (b *builder) headline() string {
@@ -35,7 +38,7 @@ func (b *builder) headline() string {
 		return s + b.mostly()
 	case listed != "":
 		return "No partner was lost; " + listed + " broke nothing that we know of"
-	case b.doc.Blind.Told < .5:
+	case b.doc.Blind.Told < enough:
 		return fmt.Sprintf("Nothing bad was seen, but only %s of the time could anything be told", percent(b.doc.Blind.Told))
 	default:
 		return "A quiet week: nothing was listed, and no partner was lost"

@@ -204,6 +204,7 @@ type tape struct {
 	inc   map[string]*incident.Incident
 	eps   map[uint64]*incident.Episode
 	open  map[reputation.Subject]uint64
+	ended []uint64 // of late: their verdicts may still be revised
 }
 
 func newTape(t testing.TB, db *store.DB) *tape {
@@ -236,6 +237,8 @@ func (l *tape) step(tx *store.Tx, r incident.Record, given map[uint64]incident.J
 	} else {
 		l.eps[id].End, l.eps[id].Ended, l.eps[id].Unwatched = r.Bracket, r.At, r.What == incident.Unwatched
 		delete(l.open, r.Subject)
+		l.ended = append(l.ended, id)
+		l.ended = l.ended[max(0, len(l.ended)-20):]
 	}
 	check(l.t, tx.Episodes().Put(id, *l.eps[id]))
 	if given == nil {
@@ -251,9 +254,13 @@ func (l *tape) judge(now time.Time) map[uint64]incident.Judgement {
 	if l.cause == nil {
 		return out
 	}
+	ids := slices.Clone(l.ended)
 	for _, id := range l.open {
+		ids = append(ids, id)
+	}
+	for _, id := range ids {
 		e := l.eps[id]
-		if e.Subject.Kind != reputation.KindWire {
+		if e.Subject.Kind != reputation.KindWire || !e.Ended.IsZero() && now.Sub(e.Ended) > 3*time.Hour {
 			continue
 		}
 		if v, ok := l.cause.Verdict(e.Seq, now); ok {
