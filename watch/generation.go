@@ -77,6 +77,7 @@ func (d *Daemon) build(ctx context.Context, cfg *config.Loaded) (*generation, er
 		g.close()
 		return nil, err
 	}
+	g.dispatcher.Reports(d.rendered)
 	g.ctx, g.cancel = context.WithCancel(ctx)
 	return g, nil
 }

@@ -45,7 +45,7 @@ Exit codes: 0 nothing found; 1 a finding; 2 wrong usage or configuration;
 	root.SetFlagErrorFunc(flagError)
 	root.SetUsageTemplate(usageTemplate)
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", "", "configuration in `FILE` (default "+defaultConfig+" if there)")
-	root.AddCommand(a.demo(), a.runCmd(), a.initCmd(), a.doctor(), a.check(), a.probe(), a.explain(), a.lists(), a.status(), a.incidents(), a.history(), a.learned(), a.ledger(), a.ack(), a.snooze(), a.resolve(), a.unrelated(), a.recheck(), a.notifyCmd(), a.dbCmd(), a.replay(), a.configCmd(), a.version(), a.man())
+	root.AddCommand(a.demo(), a.runCmd(), a.initCmd(), a.doctor(), a.check(), a.probe(), a.explain(), a.lists(), a.status(), a.incidents(), a.history(), a.learned(), a.ledger(), a.report(), a.ack(), a.snooze(), a.resolve(), a.unrelated(), a.recheck(), a.notifyCmd(), a.dbCmd(), a.replay(), a.configCmd(), a.version(), a.man())
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"repwatch/api"
 	"repwatch/config"
+	"repwatch/report"
 	"repwatch/store"
 	"repwatch/web"
 )
@@ -23,6 +24,7 @@ type source interface {
 	History(ctx context.Context, subject string, since time.Time) (api.History, error)
 	Learned(context.Context) (api.Learned, error)
 	Ledger(ctx context.Context, since time.Time) (api.Ledger, error)
+	Report(ctx context.Context, week string, since time.Time) (report.Report, error)
 	Stats(context.Context) (api.Stats, error)
 	Backup(context.Context, io.Writer) error
 	Dump(ctx context.Context, events bool, w io.Writer) error
