@@ -315,10 +315,13 @@ func TestMergers(t *testing.T) {
 		s := newStory(t)
 		s.do(lose(a+con), judged(a+con, unsure("", 0)))
 		s.wait(5 * time.Minute)
-		s.do(list(a + "@zen"))
+		s.do(list(a+"@zen"), forecast(a+"@zen", "fabrikam.net", .9))
 		s.do(judged(a+con, byList("zen", .97)))
 		s.wait(5 * time.Minute)
 		s.wantGot("opened #1", "news #1")
+		if i := s.inc("1"); len(i.Forecasts) != 1 {
+			t.Errorf("the forecast stayed behind: %+v", i)
+		}
 	})
 	t.Run("the older waits, the younger was read", func(t *testing.T) {
 		s := newStory(t)
@@ -330,14 +333,14 @@ func TestMergers(t *testing.T) {
 		s.wantOpen("2: " + a + con + ", " + a + "@zen")
 		s.wantGot("opened #2", "news #2")
 	})
-	t.Run("forecasts and a mention come along", func(t *testing.T) {
+	t.Run("a mention comes along", func(t *testing.T) {
 		s := newStory(t)
-		s.do(list(a+"@zen"), forecast(a+"@zen", "fabrikam.net", .9))
+		s.do(list(a + "@zen"))
 		s.wait(5 * time.Minute)
 		s.do(lose(a+con), judged(a+con, unsure("", 0)))
 		s.wait(5 * time.Minute)
 		s.do(judged(a+con, byList("zen", .97)))
-		if i := s.inc("1"); len(i.Forecasts) != 1 || !i.Mentioned || s.lastSent(AlertNews).Mention {
+		if i := s.inc("1"); !i.Mentioned || s.lastSent(AlertNews).Mention {
 			t.Errorf("%+v", i)
 		}
 	})
@@ -355,9 +358,11 @@ func TestFaults(t *testing.T) {
 		s := newStory(t)
 		s.do(fault(own(a, "ptr"), ptr))
 		s.wait(2 * time.Hour)
-		s.do(mend(a + "/ptr"))
 		s.do(fault(own(a, "cert"), cert))
-		s.wantOpen("2: " + a + "/cert")
+		s.wantOpen("1: "+a+"/ptr", "2: "+a+"/cert")
+		s.do(mend(a+"/ptr"), mend(a+"/cert"))
+		s.do(fault(own(a, "ehlo"), Fault{ID: "ehlo", Impact: reputation.High, What: "the EHLO name is not its PTR"}))
+		s.wantOpen("3: " + a + "/ehlo")
 	})
 	t.Run("one that grows worse interrupts", func(t *testing.T) {
 		s := newStory(t)

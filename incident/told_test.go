@@ -344,6 +344,14 @@ func TestActions(t *testing.T) {
 		s.do(list(a+"@xbl"), lose(a+con), judged(a+con, byList("zen", .9)), lose(a+fab), judged(a+fab, byList("zen", .9)))
 		s.wantOpen("2: "+a+con+", "+a+fab, "3: "+a+"@xbl")
 	})
+	t.Run("a listing closed by hand that comes back is new", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.must(Action{Verb: Resolve, Incident: "1"})
+		s.do(delist(a + "@zen"))
+		s.do(list(a + "@zen"))
+		s.wantOpen("2: " + a + "@zen")
+	})
 	t.Run("ruled out", func(t *testing.T) {
 		s := newStory(t)
 		s.do(list(a + "@zen"))
