@@ -149,14 +149,14 @@ func (d *daemon) oneWholeStory() {
 	var roots []lab.SlackMessage
 	d.wait("the last word of the thread", func() bool {
 		roots = d.slack.Roots()
-		return len(roots) > 0 && roots[0].Color == slackGreen && strings.Contains(d.thread(roots[0]), "is back")
+		return len(roots) > 0 && roots[0].Color == slackGreen && strings.Contains(d.thread(roots[0]), "back for "+listedIP)
 	})
 	if len(roots) != 1 || roots[0].Edits == 0 {
 		d.t.Fatalf("want one root that was edited; Slack shows\n%s", d.channel())
 	}
 	thread := d.thread(roots[0])
 	at := 0
-	for _, step := range []string{contoso + " withdrew STARTTLS", "no longer on xbl", "STARTTLS is back"} {
+	for _, step := range []string{contoso + " withdrew STARTTLS", "no longer on xbl", "back for " + listedIP} {
 		next := strings.Index(thread[at:], step)
 		if next < 0 {
 			d.t.Errorf("the thread does not tell %q in its place; Slack shows\n%s", step, d.channel())

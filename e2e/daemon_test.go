@@ -396,15 +396,17 @@ type statusDoc struct {
 		PID         int
 		ReloadError string `json:"reload_error"`
 	}
-	Lists []struct {
-		ID, Health, Why string
-		Sure            *time.Time
-		Listed, Unknown int
-	}
+	Lists    []listDoc
 	Partners []struct {
 		Partner        string
 		Pairs, Control []pairDoc
 	}
+}
+
+type listDoc struct {
+	ID, Health, Why string
+	Sure            *time.Time
+	Listed, Unknown int
 }
 
 type pairDoc struct {
