@@ -64,7 +64,7 @@ func (f *folding) act(t *touched, a Action) error {
 		if !t.AckedAt.IsZero() {
 			return fmt.Errorf("%s has #%s in hand already, since %s", orSomebody(t.AckedBy), t.ID, f.clock(t.AckedAt))
 		}
-		t.AckedAt, t.AckedBy = f.now, a.By
+		t.AckedAt, t.AckedBy, t.Reason = f.now, a.By, a.Reason
 		t.say(fmt.Sprintf("%s has it in hand%s", who, because))
 	case Snooze:
 		switch {
@@ -78,7 +78,7 @@ func (f *folding) act(t *touched, a Action) error {
 			return fmt.Errorf("say how long: for example 4h, or until it is over")
 		}
 	case Resolve:
-		t.Status, t.Resolved, t.ClosedBy, t.Held = Resolved, f.now, who, nil
+		t.Status, t.Resolved, t.ClosedBy, t.Reason, t.Held = Resolved, f.now, who, a.Reason, nil
 		t.say(fmt.Sprintf("%s closed it%s. What was bad when last seen may still be so; if it comes again it is a new incident", who, because))
 	case RuleOut:
 		if t.Kind != Reputation || t.Root != RootListing || !t.had(f, isLoss, 0) {
@@ -88,7 +88,6 @@ func (f *folding) act(t *touched, a Action) error {
 	default:
 		return fmt.Errorf("%q is nothing that can be done with an incident", a.Verb)
 	}
-	t.Reason = a.Reason
 	return nil
 }
 

@@ -79,7 +79,7 @@ type Incident struct {
 	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
 	// SnoozedToEnd: quiet until it is over ("until delisted").
 	SnoozedToEnd bool   `json:"snoozed_to_end,omitempty"`
-	Reason       string `json:"reason,omitempty"` // the person's, at the last action
+	Reason       string `json:"reason,omitempty"` // of who has it in hand, or closed it
 	// ClosedBy is the person who resolved it by hand; its episodes may still be open.
 	ClosedBy string `json:"closed_by,omitempty"`
 

@@ -269,6 +269,15 @@ func TestActions(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("a snooze leaves the reason of who has it in hand", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.must(Action{Verb: Ack, Incident: "1", Reason: "host is off"})
+		s.must(Action{Verb: Snooze, Incident: "1", ToEnd: true, Reason: "night"})
+		if got := s.inc("1").Reason; got != "host is off" {
+			t.Errorf("reason %q after the snooze", got)
+		}
+	})
 	t.Run("news puts a reminder off", func(t *testing.T) {
 		s := newStory(t)
 		s.do(list(a + "@zen"))

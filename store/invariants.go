@@ -35,7 +35,7 @@ func (v verifier) episodeIncident(e incident.Episode) {
 	case err != nil: // said by incidents
 	case !ok:
 		v.add("incidents", "episode %d of %s is in incident %s, which is missing", e.ID, e.Subject, e.Incident)
-	case i.Status != incident.Open:
+	case i.Status != incident.Open && i.ClosedBy == "": // what a person closed may still be bad
 		v.add("incidents", "episode %d of %s is open, its incident %s is %s", e.ID, e.Subject, e.Incident, i.Status)
 	case !slices.Contains(i.Episodes, e.ID):
 		v.add("incidents", "episode %d of %s is in incident %s, which does not know it", e.ID, e.Subject, e.Incident)
