@@ -145,6 +145,7 @@ dns: {resolvers: ["%s"], timeout: 2s, tries: 2}
 schedule: {blocklists: "@every %[5]s", partners: "@every %[5]s", confirm_after: 200ms, jitter: 0%%, timezone: UTC}
 store: {path: %[6]s/repwatch.db}
 socket: %[6]s/socket
+web: {listen: ""}
 notify:
   group_wait: 300ms
   log: {}
