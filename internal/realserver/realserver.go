@@ -31,6 +31,8 @@ import (
 var proofs = map[string]string{
 	"nss_wrapper": "lib/*-linux-gnu*/libnss_wrapper.so",
 	"net-ssleay":  "lib/*-linux-gnu*/perl5/*/Net/SSLeay.pm",
+	"chromium":    "lib/chromium/chromium", // what /usr/bin has is a script that knows only where it is installed
+	"axe-core":    "share/javascript/axe-core/axe.min.js",
 }
 
 // needs lists what a tool is no use without.
@@ -95,6 +97,9 @@ func Command(t testing.TB, tool string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// File is the path of what is no program, such as axe-core; empty where it is not there.
+func File(tool string) string { return find(tool) }
+
 func perl() string {
 	if path := find("perl"); path != "" {
 		return path
@@ -158,7 +163,7 @@ func libraryPath(program string) string {
 	if !strings.HasPrefix(program, root()+"/") {
 		return ""
 	}
-	return strings.Join(globAll("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib/postfix"), ":")
+	return strings.Join(globAll("usr/lib/*-linux-gnu*", "lib/*-linux-gnu*", "usr/lib/*-linux-gnu*/pulseaudio", "usr/lib/postfix"), ":")
 }
 
 func globAll(patterns ...string) []string {
