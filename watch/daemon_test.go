@@ -299,14 +299,15 @@ func TestNothingSureForAnHour(t *testing.T) {
 // The digest goes out at 9:00 of the configured zone, once, and holds what began and ended between.
 func TestDigestAtNine(t *testing.T) {
 	w := &world{takes: time.Second, listed: []span{
-		{what: "traps", who: seven, from: 10 * hour, to: 11 * hour, digest: true},
+		{what: "traps", who: seven, from: 0, to: hour, digest: true},
 		{what: "traps", who: eight, from: 30 * hour, to: 60 * hour, digest: true}}}
 	play(t, w, other(house, "timezone: UTC", "timezone: America/New_York"), func(s *theatre) {
-		s.start()
-		s.until(20 * hour)
-		s.halt()
-		s.start() // over a restart
-		s.until(56 * hour)
+		for _, up := range [][2]time.Duration{{0, 90 * minute}, {13 * hour, 15 * hour}, {30 * hour, 31 * hour}, {37 * hour, 39 * hour}} { // 9:00 there is 14:00 UTC
+			s.until(up[0])
+			s.start()
+			s.until(up[1])
+			s.halt()
+		}
 		var got []string
 		for _, h := range s.ears[0].of(incident.AlertDigest) {
 			got = append(got, h.at.In(zone(s.T, "America/New_York")).Format("02 15:04 ")+h.Message.Title)
