@@ -110,7 +110,7 @@ func mailReport(msg *mail.Msg, r *Report) error {
 	if len(r.PNG) == 0 {
 		return nil
 	}
-	return msg.EmbedReader("mail-reputation.png", bytes.NewReader(r.PNG), mail.WithFileContentID(pictureID), mail.WithFileContentType("image/png"))
+	return msg.EmbedReader("mail-reputation.png", bytes.NewReader(r.PNG), mail.WithFileContentID("<"+pictureID+">"), mail.WithFileContentType("image/png"))
 }
 
 // webhookOf is an alert's body; a report's document is part of it.

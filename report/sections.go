@@ -306,9 +306,7 @@ func (t told) blindSpots() section {
 	b := t.Blind
 	out := section{id: "blind", title: "Blind spots"}
 	out.lines = append(out.lines, fmt.Sprintf("unknown: %s of list-hours, %s of partner-hours", percent(b.Lists), percent(b.Partners)))
-	for _, l := range b.Looking {
-		out.lines = append(out.lines, l)
-	}
+	out.lines = append(out.lines, b.Looking...)
 	for n, s := range b.Spans {
 		if n == 5 {
 			out.lines = append(out.lines, fmt.Sprintf("and %d more", len(b.Spans)-n))
