@@ -2,6 +2,7 @@ package incident
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -264,7 +265,7 @@ func (t *touched) advise(f *folding) {
 		case e.Fault != nil && e.Fault.Do != "":
 			t.next(e.Fault.Do)
 		case isLoss(e):
-			if e.Wire.SeenIP != "" {
+			if ip, err := netip.ParseAddr(e.Wire.SeenIP); err == nil && !ip.IsPrivate() && !ip.IsLoopback() { // a private one is a gateway of theirs
 				t.next(fmt.Sprintf("%s saw %s instead of %s: first check bind address and NAT", e.Subject.Target, e.Wire.SeenIP, e.Subject.Who()))
 			}
 			lost = append(lost, e)
@@ -281,6 +282,10 @@ func (t *touched) advise(f *folding) {
 	case RootPath:
 		t.next(fmt.Sprintf("look at our own way out from %s: firewall (SMTP inspection such as \"fixup\"), network provider, middlebox", ips))
 	case RootListing:
+		if !t.had(f, func(e *Episode) bool { return accusing(e) && e.Open() }, 0) {
+			t.next(fmt.Sprintf("%s is on no list any more: we look at %s every five minutes for two hours and tell you when to flush the queue; what is not back by then is for their postmaster to say", ips, who))
+			return
+		}
 		t.next(fmt.Sprintf("when %s is delisted we look at %s at once and tell you when to flush the queue", ips, who))
 	default:
 		t.next(fmt.Sprintf("ask the postmaster of %s why they treat %s so; meanwhile send by another address if you have one", who, ips))

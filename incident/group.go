@@ -74,19 +74,49 @@ func (f *folding) sameHit(o, e *Episode) bool {
 }
 
 // placeFault: faults of one subject that are found together are one incident, as is
-// one that was mended a moment ago. Later ones have a cause of their own.
+// one that was mended a moment ago. Later ones have a cause of their own. The same
+// fault of many addresses is one incident: a range without PTR is one piece of work.
 func (f *folding) placeFault(e *Episode) {
 	kind := Own
 	if e.Subject.Kind == reputation.KindHealth {
 		kind = Health
 	}
-	t := f.faultsOf(kind, e)
+	t := f.manyFaulty(kind, e)
+	if t == nil {
+		t = f.faultsOf(kind, e)
+	}
 	if t == nil {
 		t = f.create(kind, RootFault)
 		t.IP, t.Fault = e.Subject.Who(), e.Fault.ID
 	}
 	f.join(t, e)
 	f.joined(t, f.episode(e.ID))
+}
+
+// manyFaulty is the incident of a fault that more than DigestOver of our addresses
+// turned out to have at once; nil if so many have not.
+func (f *folding) manyFaulty(kind Kind, e *Episode) *touched {
+	if kind != Own || !e.Subject.IP.IsValid() {
+		return nil
+	}
+	for _, i := range f.all() {
+		if i.Kind == Own && i.IP == "" && i.Fault == e.Fault.ID && i.Status == Open && i.ClosedBy == "" {
+			return f.touch(i.ID)
+		}
+	}
+	who := map[string]bool{}
+	for _, r := range f.in.Changes {
+		o := f.episode(r.Episode)
+		if r.What == Faulty && o != nil && o.Fault != nil && o.Fault.ID == e.Fault.ID && o.Subject.IP.IsValid() && o.Subject.Kind == e.Subject.Kind {
+			who[o.Subject.Who()] = true
+		}
+	}
+	if len(who) <= f.p.DigestOver {
+		return nil
+	}
+	t := f.create(Own, RootFault)
+	t.Fault = e.Fault.ID
+	return t
 }
 
 func (f *folding) faultsOf(kind Kind, e *Episode) *touched {

@@ -231,6 +231,13 @@ func TestVerdictsThatChange(t *testing.T) {
 			t.Errorf("%+v", i)
 		}
 	})
+	t.Run("losses of one incident that are judged apart go apart", func(t *testing.T) {
+		s := newStory(t)
+		v := cause(correlate.Private, .85)
+		s.do(lose(a+con), judged(a+con, v), lose(b+con), judged(b+con, v))
+		s.do(judged(a+con, cause(correlate.ByPath, .9)), judged(b+con, v))
+		s.wantOpen("1: "+b+con, "2: "+a+con)
+	})
 	t.Run("one of several: it moves, and both say so", func(t *testing.T) {
 		s := newStory(t)
 		broken(s)

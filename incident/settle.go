@@ -172,9 +172,24 @@ func (f *folding) settle() {
 			t.Status, t.Resolved, t.ended = Resolved, f.lastEnd(t), t.was.Status == Open
 			t.SnoozedUntil, t.SnoozedToEnd = time.Time{}, false
 		}
+		f.easeOff(t)
 		t.note(f.now)
 		f.tell(t)
 	}
+}
+
+// easeOff lets an open incident hurt as much as what lasts of it.
+func (f *folding) easeOff(t *touched) {
+	if t.Status != Open {
+		return
+	}
+	worst := reputation.Info
+	for _, e := range f.episodes(&t.Incident) {
+		if lasts(e) && !slices.Contains(t.Held, e.ID) {
+			worst = max(worst, impactOf(e))
+		}
+	}
+	t.Impact = worst
 }
 
 // lastEnd is when the last of its episodes was seen to end.

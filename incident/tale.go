@@ -135,8 +135,11 @@ func (f *folding) headline(t *touched) string {
 	}
 	if open := opened(losses); len(open) > 0 {
 		losses = open // what is over already is told below
+	} else if t.Status == Open && len(opened(listings)) > 0 {
+		return f.listedTitle(t, listings) + afterwards(losses)
 	}
 	ips, partners := distinct(losses, true), distinct(losses, false)
+	slices.Sort(partners)
 	what := doingAll(losses, len(partners))
 	switch t.Root {
 	case RootPartner:
@@ -159,6 +162,16 @@ func (f *folding) headline(t *touched) string {
 		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	}
 	return head + ": why is not clear yet"
+}
+
+// afterwards is what became of what a listing broke, while the listing lasts.
+func afterwards(losses []*Episode) string {
+	for _, e := range losses {
+		if !e.Unwatched {
+			return "; what it broke is back"
+		}
+	}
+	return ""
 }
 
 func opened(eps []*Episode) []*Episode {
@@ -196,6 +209,9 @@ func faultTitle(faults []*Episode) string {
 	if open := opened(faults); len(open) > 0 {
 		faults = open
 	}
+	if who := distinct(faults, true); len(who) > 1 && sameFault(faults) {
+		return fmt.Sprintf("%s; the same of %s (%s)", faults[0].Fault.What, counted(len(who)-1, "more address"), enumerate(who[1:], 3))
+	}
 	worst := faults[0]
 	for _, e := range faults {
 		if e.Fault.Impact > worst.Fault.Impact {
@@ -206,6 +222,10 @@ func faultTitle(faults []*Episode) string {
 		return fmt.Sprintf("%s (and %d more)", worst.Fault.What, n)
 	}
 	return worst.Fault.What
+}
+
+func sameFault(faults []*Episode) bool {
+	return !slices.ContainsFunc(faults, func(e *Episode) bool { return e.Fault.ID != faults[0].Fault.ID })
 }
 
 // isAre is "is", or "was" where every listing is over.
@@ -230,8 +250,11 @@ func itThey(ips []string) string {
 }
 
 func counted(n int, what string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case strings.HasSuffix(what, "s"):
+		return fmt.Sprintf("%d %ses", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

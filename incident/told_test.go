@@ -316,6 +316,24 @@ func TestActions(t *testing.T) {
 			s.wantGot("opened #1", "news #1", "resolved #1")
 		}
 	})
+	t.Run("a snooze ends with what it was about", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.must(Action{Verb: Snooze, Incident: "1", ToEnd: true})
+		s.do(delist(a + "@zen"))
+		s.wait(10 * time.Minute)
+		s.do(list(a + "@zen"))
+		s.wantGot("opened #1", "news #1", "resolved #1", "news #1")
+	})
+	t.Run("a snooze that ends before the first message went out needs no reminder", func(t *testing.T) {
+		s := newStory(t)
+		s.p.Quiet = quietUntil(noon.Add(8 * time.Hour))
+		s.do(list(a + "@zen"))
+		s.must(Action{Verb: Snooze, Incident: "1", For: time.Hour})
+		s.wait(9 * time.Hour)
+		s.wantGot("opened #1")
+	})
 	t.Run("a snooze until it is over stops reminders", func(t *testing.T) {
 		s := newStory(t)
 		s.do(list(a + "@zen"))
