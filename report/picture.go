@@ -273,26 +273,38 @@ func (p *painter) line(c draw.Canvas, l paintRow, middle vg.Length) {
 		p.unknownBox(c, p.x(*g.From), p.x(*g.To), middle)
 	}
 	for _, b := range l.row.Bars {
-		p.bar(c, b, middle)
+		p.edges(c, b, middle)
+	}
+	for _, b := range l.row.Bars { // over the edges of others: what is sure of one address is sure
+		p.core(c, b, middle)
 	}
 }
 
-// bar is solid where the state is sure, and lighter where it may have been so.
-func (p *painter) bar(c draw.Canvas, b Bar, middle vg.Length) {
-	early, from, to, late := p.x(*b.Early), p.x(*b.From), p.x(*b.To), p.x(*b.Late)
+// edges show where a state may have been so already, or still: lighter than where it is sure.
+func (p *painter) edges(c draw.Canvas, b Bar, middle vg.Length) {
+	early, late := p.x(*b.Early), p.x(*b.Late)
 	if late-early < leastBar {
 		early, late = early-leastBar/2, late+leastBar/2
 	}
-	colour := p.causes[b.Cause]
-	if colour == nil {
-		colour = p.unknown
+	p.box(c, early, late, middle-barHeight/2, middle+barHeight/2, pale(p.colour(b.Cause)))
+	p.frame(c, early, late, middle, p.colour(b.Cause))
+}
+
+// core is where a state is sure.
+func (p *painter) core(c draw.Canvas, b Bar, middle vg.Length) {
+	from, to := p.x(*b.From), p.x(*b.To)
+	if to <= from {
+		return
 	}
-	p.box(c, early, late, middle-barHeight/2, middle+barHeight/2, pale(colour))
-	if to > from {
-		p.box(c, from, to, middle-barHeight/2, middle+barHeight/2, colour)
-		p.pattern(c, b.Cause, from, to, middle)
+	p.box(c, from, to, middle-barHeight/2, middle+barHeight/2, p.colour(b.Cause))
+	p.pattern(c, b.Cause, from, to, middle)
+}
+
+func (p *painter) colour(cause string) color.Color {
+	if c := p.causes[cause]; c != nil {
+		return c
 	}
-	p.frame(c, early, late, middle, colour)
+	return p.unknown
 }
 
 func (p *painter) unknownBox(c draw.Canvas, from, to, middle vg.Length) {
