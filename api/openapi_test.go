@@ -37,6 +37,8 @@ var routes = []route{
 	{"get", "/partners/{partner}", "One partner.", nil, PartnerPage{}, "", "", false},
 	{"get", "/providers/{provider}", "One provider and the partners it serves.", nil, ProviderPage{}, "", "", false},
 	{"get", "/timeline", "Bad states over time.", []string{"last: 1d, 7d, 30d, 90d or 1y until now", "from: a day or RFC 3339", "to: a day or RFC 3339", "ip: one address or domain", "partner: one partner or list"}, Timeline{}, "", "", false},
+	{"get", "/report", "The weekly report; docs/report.md defines each number.", []string{"week: 2026-W46; default the last whole week", "since: instead of a week, from then on (RFC 3339)"}, nil, "application/json", "", false},
+	{"post", "/report", "Send a week's report through the notifiers.", nil, nil, "application/json", "{type: object, additionalProperties: false, properties: {week: {type: string}}}", true},
 	{"get", "/events", "Server-sent events: `change` with the number of the latest record, at once and after every change.", nil, nil, "text/event-stream", "", false},
 	{"get", "/openapi.yaml", "This description.", nil, nil, "application/yaml", "", false},
 	{"get", "/healthz", "The process answers.", nil, nil, "application/json", "", false},

@@ -247,10 +247,16 @@ func (b *browser) visit(path string) {
 // sees waits until the page, without being loaded again by us, holds a text.
 func (b *browser) sees(text string) {
 	b.t.Helper()
-	quoted, _ := json.Marshal(text)
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, chromedp.Poll[chromedp.Void]("document.body.innerText.includes("+string(quoted)+")", chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
+	for err = context.Canceled; err != nil && ctx.Err() == nil; { // a page that is left meanwhile ends the waiting on it
+		err = chromedp.Do(ctx, chromedp.Poll[chromedp.Void]("document.body && document.body.innerText.includes("+string(quoted)+")", chromedp.WithPollingInterval(50*time.Millisecond)))
+	}
+	if err != nil {
 		b.t.Fatalf("the page does not come to say %q: %v; it says:\n%s", text, err, value(b, chromedp.Evaluate[string]("document.body.innerText")))
 	}
 }
@@ -269,15 +275,15 @@ func (b *browser) shoot(name, path string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
+	b.visit(path)
+	b.do(chromedp.Evaluate[chromedp.Void](axe() + ";0"))
 	for _, s := range screens {
-		began := time.Now()
 		opts := []chromedp.EmulateViewportOption{}
 		if s.touch {
 			opts = append(opts, chromedp.EmulateMobile, chromedp.EmulateTouch)
 		}
 		b.do(chromedp.EmulateViewport(s.width, s.height, opts...),
-			order(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}}),
-			chromedp.Navigate(b.base+path))
+			order(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: s.scheme}}}))
 		wide := value(b, chromedp.Evaluate[int64]("document.documentElement.scrollWidth"))
 		picture := value(b, chromedp.FullScreenshot(100))
 		if wide > s.width {
@@ -286,19 +292,16 @@ func (b *browser) shoot(name, path string) {
 		if err := os.WriteFile(filepath.Join(dir, name+"-"+s.name+".png"), picture, 0o644); err != nil {
 			b.t.Fatal(err)
 		}
-		shot := time.Since(began)
-		b.accessible(path, s.name)
-		b.t.Logf("%s %s: shot %s, axe %s", name, s.name, shot, time.Since(began)-shot)
+		// Once a page, in one of the colours by turns (the phone has the light ones): it takes half a second.
+		if axe() != "" && s.name == []string{"dark", "phone"}[len(name)%2] {
+			b.accessible(path, s.name)
+		}
 	}
 }
 
-// accessible runs axe-core where it is there.
+// accessible runs axe-core.
 func (b *browser) accessible(path, screen string) {
 	b.t.Helper()
-	if axe() == "" {
-		return
-	}
-	b.do(chromedp.Evaluate[chromedp.Void](axe() + ";0"))
 	found := value(b, chromedp.Evaluate[[]violation](`axe.run({resultTypes: ["violations"]}).then(r => r.violations)`, chromedp.EvalAwaitPromise))
 	for _, v := range found {
 		line := fmt.Sprintf("%s on %s: %s (%s) %+v", path, screen, v.ID, v.Impact, v.Nodes[0])
@@ -347,7 +350,7 @@ func TestBrowser(t *testing.T) {
 	t.Run("pages", func(t *testing.T) {
 		b := b.in(t)
 		for name, path := range map[string]string{"now": "/", "incidents": "/incidents", "incident": "/incidents/1", "ip": "/ip/203.0.113.7", "partner": "/partner/contoso.example",
-			"provider": "/provider/exchange-online", "list": "/list/xbl", "learned": "/learned", "timeline": "/timeline?last=1d", "ledger": "/ledger", "health": "/health", "login": "/login"} {
+			"provider": "/provider/exchange-online", "list": "/list/xbl", "learned": "/learned", "timeline": "/timeline?last=1d", "ledger": "/ledger", "reports": "/reports", "health": "/health", "login": "/login"} {
 			b.shoot(name, path)
 		}
 		b.quiet()
@@ -364,7 +367,11 @@ func TestBrowser(t *testing.T) {
 		if !slices.Equal(rows, []string{"xbl"}) {
 			t.Errorf("filtered by xbl, and yet there are %q", rows)
 		}
-		b.do(chromedp.SendKeys("body", "/"), chromedp.SendKeys("#find", "203.0.113.7\n"))
+		b.do(chromedp.Evaluate[chromedp.Void](`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true}));0`))
+		if at := value(b, chromedp.Evaluate[string]("document.activeElement.id")); at != "find" {
+			t.Errorf("after / the cursor is at %q", at)
+		}
+		b.do(chromedp.SendKeys("#find", "203.0.113.7\n"))
 		b.sees("Pushdo bot seen at 02:51 UTC <script>alert(1)</script>")
 		b.quiet()
 	})

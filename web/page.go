@@ -100,6 +100,7 @@ func (p *Page) routes(o Options) http.Handler {
 		"GET /learned":        p.learnedPage,
 		"GET /timeline":       p.timeline,
 		"GET /ledger":         p.ledger,
+		"GET /reports":        p.reports,
 		"GET /health":         p.health,
 		"GET /login":          p.loginPage,
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"repwatch/api"
+	"repwatch/report"
 	"repwatch/store"
 )
 
@@ -148,4 +149,38 @@ func (p *Page) health(r *http.Request) (view, error) {
 
 func unknownSubject(who string) error {
 	return failed(http.StatusNotFound, fmt.Errorf("%q is no sending address or domain that is or was watched", who))
+}
+
+// reportView is one week's report as text, and the way to other weeks.
+type reportView struct {
+	Text  string
+	Week  string
+	Weeks []link
+}
+
+// weeksOffered is how far back the page of reports leads; others have ?week=.
+const weeksOffered = 8
+
+func (p *Page) reports(r *http.Request) (view, error) {
+	at, zone := now(), p.h.Config().Schedule.Timezone.Loc()
+	week := report.LastWeek(at, zone)
+	if text := r.FormValue("week"); text != "" {
+		var err error
+		if week, err = report.ParseWeek(text, zone); err != nil {
+			return view{}, failed(http.StatusBadRequest, err)
+		}
+	}
+	if err := p.h.DB.Flush(); err != nil {
+		return view{}, err
+	}
+	doc, err := api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), week, at) })
+	if err != nil {
+		return view{}, err
+	}
+	d := reportView{Text: report.Text(doc, 100), Week: week.ID}
+	for n := range weeksOffered {
+		w := report.WeekOf(at, zone).Before(n)
+		d.Weeks = append(d.Weeks, link{w.ID, p.prefix + "/reports?week=" + w.ID, w.ID == week.ID})
+	}
+	return view{name: "reports", Title: "Report " + week.ID, Nav: "reports", Data: d}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,7 @@ func TestPagesSayWhatIsKnown(t *testing.T) {
 		"/timeline?last=30d":        {"<svg", "fabrikam.example", "cop"},
 		"/ledger":                   {"At most 48 connections", "192.0.2.25"},
 		"/health":                   {"temporary authentication failure", "9 failures"},
+		"/reports":                  {"<pre", "Report 20"},
 		"/find?q=nothing":           {"is nothing that is watched"},
 		"/incidents/77":             {"no such incident"},
 		"/ip/198.51.100.1":          {"no sending address"},
@@ -126,6 +128,141 @@ func TestPagesSayWhatIsKnown(t *testing.T) {
 		}
 		if t.Failed() && os.Getenv("SHOW") != "" {
 			t.Log(body)
+		}
+	}
+}
+
+// TestNobodyActsUnasked: without web.token there is no button and no way in; with it
+// only a session with its own form acts, a wrong token opens nothing, and a page of
+// somebody else cannot make the browser act.
+func TestNobodyActsUnasked(t *testing.T) {
+	s := open(t, "")
+	if body := text(t, s.ask("GET", "/incidents/3", nil)); strings.Contains(body, "<button") || strings.Contains(body, "Sign in") {
+		t.Error("there is no token, and yet there are buttons")
+	}
+	for _, path := range []string{"/login", "/act/3/ack", "/recheck"} {
+		if res := s.ask("POST", path, url.Values{"token": {""}, "name": {"x"}, "csrf": {""}, "subject": {"203.0.113.7"}}); res.StatusCode != http.StatusForbidden {
+			t.Errorf("no token: POST %s is answered %s", path, res.Status)
+		}
+	}
+	s = open(t, "web: {token: "+token+"}\n")
+	if res := s.ask("POST", "/login", url.Values{"token": {"wrong"}, "name": {"x"}}); res.StatusCode != http.StatusForbidden || len(s.jar) != 0 {
+		t.Errorf("a wrong token: %s, cookies %v", res.Status, s.jar)
+	}
+	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil); res.StatusCode != http.StatusForbidden {
+		t.Errorf("the API without the token: %s", res.Status)
+	}
+	if res := s.ask("GET", "/api/v1/db/backup", nil); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a backup without the token: %s", res.Status)
+	}
+	if len(s.d.acted) != 0 {
+		t.Fatalf("the daemon was asked: %+v", s.d.acted)
+	}
+}
+
+func (s *site) signIn(t *testing.T) (csrf string) {
+	t.Helper()
+	if res := s.ask("POST", "/login", url.Values{"token": {token}, "name": {"carol"}}); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("signing in: %s", res.Status)
+	}
+	m := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(text(t, s.ask("GET", "/incidents/3", nil)))
+	if m == nil {
+		t.Fatal("signed in, and yet there is no form")
+	}
+	return m[1]
+}
+
+func TestActingFromThePage(t *testing.T) {
+	s := open(t, "web: {token: "+token+"}\n")
+	csrf := s.signIn(t)
+	c := s.jar[sessionCookie]
+	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || strings.Contains(c.Value, token) {
+		t.Errorf("the cookie is %+v", c)
+	}
+	form := url.Values{"csrf": {csrf}, "reason": {"on it\x1b[31m"}}
+	for name, res := range map[string]*http.Response{
+		"a form of nobody's":     s.ask("POST", "/act/3/ack", url.Values{}),
+		"a form of another's":    s.ask("POST", "/act/3/ack", url.Values{"csrf": {csrf[1:] + "A"}}),
+		"another site's form":    s.ask("POST", "/act/3/ack", form, "Sec-Fetch-Site", "cross-site"),
+		"another origin's form":  s.ask("POST", "/act/3/ack", form, "Origin", "http://evil.example"),
+		"another port's form":    s.ask("POST", "/act/3/ack", form, "Origin", "http://127.0.0.1:9999"),
+		"no such verb":           s.ask("POST", "/act/3/forget", form),
+		"no such incident":       s.ask("POST", "/act/77/ack", form),
+		"a snooze without a end": s.ask("POST", "/act/3/snooze", form),
+	} {
+		if res.StatusCode < 400 {
+			t.Errorf("%s is taken: %s", name, res.Status)
+		}
+	}
+	if len(s.d.acted) != 0 {
+		t.Fatalf("the daemon was asked: %+v", s.d.acted)
+	}
+	if res := s.ask("POST", "/act/3/ack", form, "Sec-Fetch-Site", "same-origin"); res.StatusCode != http.StatusSeeOther || len(s.d.acted) != 1 || s.d.acted[0].By != "carol" || s.d.acted[0].Reason != "on it[31m" {
+		t.Fatalf("%s, %+v", res.Status, s.d.acted)
+	}
+	if body := text(t, s.ask("GET", "/incidents/3", nil)); !strings.Contains(body, "Done: ack #3") {
+		t.Error("what was done is not said")
+	}
+	if body := text(t, s.ask("GET", "/incidents/3", nil)); strings.Contains(body, "Done: ack #3") {
+		t.Error("what was done is said twice")
+	}
+	s.doors.token = func() (string, error) { return "another", nil }
+	if res := s.ask("POST", "/act/3/ack", form); res.StatusCode != http.StatusForbidden {
+		t.Errorf("the token was changed, and yet the session goes on: %s", res.Status)
+	}
+}
+
+// TestGuesses: the sixth guess within a moment is not even looked at.
+func TestGuesses(t *testing.T) {
+	s := open(t, "web: {token: "+token+"}\n")
+	for range guesses.burst {
+		s.ask("POST", "/login", url.Values{"token": {"wrong"}, "name": {"x"}})
+	}
+	if res := s.ask("POST", "/login", url.Values{"token": {token}, "name": {"x"}}); res.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("after %d guesses: %s", guesses.burst, res.Status)
+	}
+}
+
+// TestProgramsBringTheToken to the API.
+func TestProgramsBringTheToken(t *testing.T) {
+	s := open(t, "web: {token: "+token+"}\n")
+	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil, "Authorization", "Bearer wrong"); res.StatusCode != http.StatusForbidden {
+		t.Errorf("a wrong token: %s", res.Status)
+	}
+	r := httptest.NewRequest("POST", "http://127.0.0.1:8025/api/v1/incidents/3/ack", strings.NewReader(`{"by": "robot"}`))
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	if w.Code != http.StatusOK || len(s.d.acted) != 1 || s.d.acted[0].By != "robot" {
+		t.Errorf("%d %s, %+v", w.Code, w.Body, s.d.acted)
+	}
+}
+
+// TestHostIsTheOneMeant: a name that somebody else points to 127.0.0.1 gets nothing.
+func TestHostIsTheOneMeant(t *testing.T) {
+	s := open(t, "")
+	for host, code := range map[string]int{"127.0.0.1:8025": 200, "localhost:8025": 200, "[::1]:8025": 200, "evil.example": 421, "evil.example:8025": 421, "127.0.0.1.evil.example": 421} {
+		if res := s.ask("GET", "/api/v1/status", nil, "Host", host); res.StatusCode != code {
+			t.Errorf("%s: %d, want %d", host, res.StatusCode, code)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	s := open(t, "web: {prefix: mail/}\n")
+	for path, code := range map[string]int{"/mail": 303, "/mail/": 200, "/mail/assets/live.js": 200, "/mail/metrics": 200, "/mail/healthz": 200, "/": 404} {
+		res := s.ask("GET", path, nil)
+		if res.StatusCode != code || res.Header.Get("Content-Security-Policy") != policy || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%s: %d %v", path, res.StatusCode, res.Header)
+		}
+	}
+	if links := regexp.MustCompile(`(?:href|src|action)="(/[^"]*)"`).FindAllStringSubmatch(text(t, s.ask("GET", "/mail/incidents/3", nil)), -1); len(links) < 10 {
+		t.Errorf("only %d links", len(links))
+	} else {
+		for _, m := range links {
+			if !strings.HasPrefix(m[1], "/mail/") {
+				t.Errorf("%s leads out of the prefix", m[1])
+			}
 		}
 	}
 }

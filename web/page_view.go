@@ -40,7 +40,7 @@ type frame struct {
 type views map[string]*template.Template
 
 // pages are the templates beside the layout and the parts they share.
-var pages = []string{"now", "incidents", "incident", "subject", "partner", "provider", "list", "learned", "timeline", "ledger", "health", "login", "problem"}
+var pages = []string{"now", "incidents", "incident", "subject", "partner", "provider", "list", "learned", "timeline", "ledger", "reports", "health", "login", "problem"}
 
 // parseViews reads the templates. Clock times are shown in the zone that zone gives.
 func parseViews(prefix string, zone func() *time.Location) (views, error) {
