@@ -431,6 +431,20 @@ func TestNotices(t *testing.T) {
 		if len(s.w.Incidents) > 0 {
 			t.Error("it became an incident")
 		}
+		s.do(notice(Flapping, a+con), notice(Flapping, b+con))
+		if n := len(s.last.Alerts); n != 1 {
+			t.Errorf("%d notices of one transaction", n)
+		}
+	})
+	t.Run("not of a pair that is lost: its incident says it", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a + con))
+		s.do(notice(Changed, a+con, dsn), func(s *story, in *Input) { in.Changes[0].Episode = s.of(a + con).ID })
+		s.wait(2 * time.Minute)
+		s.wantGot("opened #1")
+		if said := s.inc("1").Said; len(said) != 1 || said[0].Text != "contoso.com no longer offers DSN to "+a {
+			t.Errorf("%+v", said)
+		}
 	})
 	t.Run("none", func(t *testing.T) {
 		s := newStory(t)
