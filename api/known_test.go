@@ -88,7 +88,7 @@ func TestDocumentsOfTheStore(t *testing.T) {
 	db, cfg := known(t)
 	golden(t, "status", statusOf(t, db, cfg, running()))
 	golden(t, "incidents", incidentsOf(t, db, IncidentFilter{Since: at.Add(-Recently)}))
-	golden(t, "incident", from(t, db, func(tx *store.Tx) (Story, error) { return StoryOf(tx, at, "3") }))
+	golden(t, "incidents-one", from(t, db, func(tx *store.Tx) (Story, error) { return StoryOf(tx, at, "3") }))
 	golden(t, "history", from(t, db, func(tx *store.Tx) (History, error) { return HistoryOf(tx, at, "203.0.113.7", time.Time{}) }))
 	golden(t, "learned", from(t, db, func(tx *store.Tx) (Learned, error) { return LearnedOf(tx, cfg, at) }))
 	golden(t, "ledger", from(t, db, func(tx *store.Tx) (Ledger, error) { return LedgerOf(tx, cfg, at, at.Add(-24*time.Hour)) }))
@@ -112,7 +112,7 @@ func TestEmptyStoreHasNoNullArrays(t *testing.T) {
 	for _, doc := range []any{
 		incidentsOf(t, full, IncidentFilter{All: true}),
 		statusOf(t, full, cfg, nil),
-		from(t, full, func(tx *store.Tx) (Story, error) { return StoryOf(tx, at, "4") }).Incident,
+		from(t, full, func(tx *store.Tx) (Story, error) { return StoryOf(tx, at, "4") }).Incident(),
 	} {
 		noNullArrays(t, reflect.TypeOf(doc).Name(), reflect.ValueOf(doc))
 	}

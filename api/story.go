@@ -10,14 +10,21 @@ import (
 	"repwatch/store"
 )
 
-// Story is all that is known of one incident.
+// Story is all that is known of one incident: the document of incidents with that
+// one in it, and beside it what only the story of one tells.
 type Story struct {
-	Schema   string     `json:"schema"`
-	At       *time.Time `json:"at"`
-	Incident Incident   `json:"incident"`
+	Incidents
 	Message  Message    `json:"message"` // as notifiers show it
 	Episodes []Episode  `json:"episodes"`
 	Absorbed []string   `json:"absorbed"` // incidents that turned out to be part of it
+}
+
+// Incident is the one that the story is of.
+func (s Story) Incident() Incident {
+	if len(s.Incidents.Incidents) == 0 {
+		return Incident{} // not of our making
+	}
+	return s.Incidents.Incidents[0]
 }
 
 // Message is what people are shown.
@@ -63,10 +70,12 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 	if err != nil {
 		return Story{}, err
 	}
-	doc := Story{Schema: Schema("incident"), At: utc(now), Episodes: []Episode{}, Absorbed: []string{}}
-	if doc.Incident, err = incidentOf(tx, i); err != nil {
+	doc := Story{Incidents: Incidents{Schema: Schema("incidents"), At: utc(now)}, Episodes: []Episode{}, Absorbed: []string{}}
+	one, err := incidentOf(tx, i)
+	if err != nil {
 		return doc, err
 	}
+	doc.Incidents.Incidents = []Incident{one}
 	m, _, err := tx.Messages().Get(id)
 	if err != nil {
 		return doc, err
@@ -82,6 +91,9 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 		}
 	}
 	for _, other := range tx.Incidents().All() {
+		if other.Status == incident.Open {
+			doc.Open++
+		}
 		if other.Merged == id {
 			doc.Absorbed = append(doc.Absorbed, other.ID)
 		}
@@ -98,7 +110,8 @@ func episodeOf(e incident.Episode) Episode {
 
 // Told is the message as notifiers are given it.
 func (s Story) Told() incident.Message {
-	m := incident.Message{Incident: s.Incident.ID, Kind: s.Incident.Kind, Status: s.Incident.Status, Tone: s.Message.Tone, Impact: s.Incident.Impact,
+	i := s.Incident()
+	m := incident.Message{Incident: i.ID, Kind: i.Kind, Status: i.Status, Tone: s.Message.Tone, Impact: i.Impact,
 		Title: s.Message.Title, Fields: s.Message.Fields, Actions: s.Message.Actions}
 	if s.Message.At != nil {
 		m.At = *s.Message.At

@@ -168,7 +168,7 @@ func (p *Page) incident(r *http.Request) (view, error) {
 	for _, a := range d.Message.Actions {
 		d.Can[a] = true
 	}
-	return view{name: "incident", Title: "#" + id + " " + d.Incident.Words, Nav: "incidents", Data: d}, nil
+	return view{name: "incident", Title: "#" + id + " " + d.Incident().Words, Nav: "incidents", Data: d}, nil
 }
 
 // find takes what people type into the field above: an incident, an address, a

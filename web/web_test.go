@@ -162,7 +162,7 @@ func TestDocumentsOverTheSocket(t *testing.T) {
 		t.Errorf("a week is the default: %d, %v", len(week.Incidents), err)
 	}
 	story, err := w.Incident(ctx, "3")
-	if err != nil || story.Incident.ID != "3" || len(story.Episodes) != 2 {
+	if err != nil || story.Incident().ID != "3" || len(story.Episodes) != 2 {
 		t.Errorf("story: %+v, %v", story, err)
 	}
 	history, err := w.History(ctx, "203.0.113.7>contoso.example", time.Now().Add(-24*time.Hour))

@@ -148,7 +148,7 @@ func sureness(i api.Incident) string {
 
 // story is one incident as its message tells it, then what was said and seen.
 func (v view) story(doc api.Story) {
-	i := doc.Incident
+	i := doc.Incident()
 	v.hang(v.paint(bold, "#"+i.ID)+"  ", v.paint(toneColour(doc.Message.Tone), i.Words))
 	for _, f := range doc.Message.Fields {
 		v.section(f.Name, f.Lines)

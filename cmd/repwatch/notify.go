@@ -129,14 +129,14 @@ sent. The piece of news in it is the latest one, or that of --news.`,
 			if err != nil {
 				return doc, err
 			}
-			if said := story.Incident.Said; news == "" && len(said) > 0 {
+			if said := story.Incident().Said; news == "" && len(said) > 0 {
 				news = said[len(said)-1].Text
 			}
 			shown, err := notify.Preview(story.Told(), news)
 			if err != nil {
 				return doc, err
 			}
-			doc = api.Preview{Schema: api.Schema("notify-preview"), Incident: story.Incident.ID, Messages: []api.Previewed{}}
+			doc = api.Preview{Schema: api.Schema("notify-preview"), Incident: story.Incident().ID, Messages: []api.Previewed{}}
 			for _, s := range shown {
 				doc.Messages = append(doc.Messages, api.Previewed(s))
 			}
