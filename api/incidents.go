@@ -132,8 +132,12 @@ func IncidentsOf(tx *store.Tx, now time.Time, f IncidentFilter) (Incidents, erro
 	if err != nil {
 		return doc, err
 	}
+	pending, err := pendingRows(tx)
+	if err != nil {
+		return doc, err
+	}
 	for _, i := range chosen {
-		one, err := incidentOf(tx, i)
+		one, err := incidentOf(tx, i, pending)
 		if err != nil {
 			return doc, err
 		}
@@ -205,8 +209,18 @@ func compareID(a, b string) int {
 	return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
 }
 
-// incidentOf is one incident with what the store holds of it.
-func incidentOf(tx *store.Tx, i incident.Incident) (Incident, error) {
+// pendingRows is the outbox by incident, each in its order. It is read once for a
+// document: its rows are kept by notifier.
+func pendingRows(tx *store.Tx) (map[string][]store.Queued, error) {
+	rows := map[string][]store.Queued{}
+	for q := range tx.AllPending() {
+		rows[q.Incident] = append(rows[q.Incident], q)
+	}
+	return rows, tx.Err()
+}
+
+// incidentOf is one incident with what the store holds of it; pending is the outbox.
+func incidentOf(tx *store.Tx, i incident.Incident, pending map[string][]store.Queued) (Incident, error) {
 	out := Incident{ID: i.ID, Kind: i.Kind, Status: i.Status, Provisional: i.Provisional, Impact: i.Impact,
 		List: orNull(i.List), IP: orNull(i.IP), Partner: orNull(i.Partner), Fault: orNull(i.Fault),
 		Lists: []string{}, IPs: []string{}, Partners: []string{}, Lost: []Lost{},
@@ -232,7 +246,7 @@ func incidentOf(tx *store.Tx, i incident.Incident) (Incident, error) {
 	if err := out.episodes(tx, i); err != nil {
 		return out, err
 	}
-	return out, out.alerts(tx)
+	return out, out.alerts(tx, pending[i.ID])
 }
 
 func (out *Incident) judged(i incident.Incident) {
@@ -291,7 +305,7 @@ func lostOf(e incident.Episode) Lost {
 }
 
 // alerts says what was delivered, then what waits.
-func (out *Incident) alerts(tx *store.Tx) error {
+func (out *Incident) alerts(tx *store.Tx, pending []store.Queued) error {
 	told, _, err := tx.Told().Get(out.ID)
 	if err != nil {
 		return err
@@ -300,7 +314,7 @@ func (out *Incident) alerts(tx *store.Tx) error {
 		out.Alerts = append(out.Alerts, Alert{Notifier: notifier, Kind: incident.AlertOpened, At: utc(at), State: "sent"})
 	}
 	slices.SortFunc(out.Alerts, func(a, b Alert) int { return cmp.Compare(a.Notifier, b.Notifier) })
-	for q := range tx.PendingOf(out.ID) {
+	for _, q := range pending {
 		a := Alert{Notifier: q.Notifier, Kind: q.Kind, At: utc(q.At), State: "pending", Why: q.Failed}
 		if q.Failed != "" {
 			a.State = "failing"

@@ -14,9 +14,9 @@ import (
 // one in it, and beside it what only the story of one tells.
 type Story struct {
 	Incidents
-	Message  Message    `json:"message"` // as notifiers show it
-	Episodes []Episode  `json:"episodes"`
-	Absorbed []string   `json:"absorbed"` // incidents that turned out to be part of it
+	Message  Message   `json:"message"` // as notifiers show it
+	Episodes []Episode `json:"episodes"`
+	Absorbed []string  `json:"absorbed"` // incidents that turned out to be part of it
 }
 
 // Incident is the one that the story is of.
@@ -71,7 +71,11 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 		return Story{}, err
 	}
 	doc := Story{Incidents: Incidents{Schema: Schema("incidents"), At: utc(now)}, Episodes: []Episode{}, Absorbed: []string{}}
-	one, err := incidentOf(tx, i)
+	pending, err := pendingRows(tx)
+	if err != nil {
+		return doc, err
+	}
+	one, err := incidentOf(tx, i, pending)
 	if err != nil {
 		return doc, err
 	}

@@ -119,6 +119,11 @@ func (tx *Tx) Pending(notifier string) iter.Seq[Queued] {
 	return tx.queued([]byte(notifier+sep), func(*Queued) bool { return true })
 }
 
+// AllPending yields what waits, over all notifiers, each one's in order.
+func (tx *Tx) AllPending() iter.Seq[Queued] {
+	return tx.queued(nil, func(*Queued) bool { return true })
+}
+
 // PendingOf yields what waits of an incident, over all notifiers.
 func (tx *Tx) PendingOf(incident string) iter.Seq[Queued] {
 	return tx.queued(nil, func(q *Queued) bool { return q.Incident == incident })
