@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"repwatch/checks"
 	"repwatch/incident"
 	"repwatch/notify"
+	"repwatch/reputation"
 	"repwatch/store"
 )
 
@@ -106,10 +108,17 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 	play(t, w, small, func(s *theatre) {
 		s.write = func(db *store.DB, to *folder) {
 			to.write = func(now time.Time, change func(*store.Tx) error) error {
-				if at := w.now(); at > 20*minute && at < 50*minute {
-					return fmt.Errorf("no room: %w", store.ErrFull)
-				}
-				return db.Update(now, change)
+				return db.Update(now, func(tx *store.Tx) error {
+					before, tried := tx.LastSeq(), setting(tx, "disk-full")
+					if err := change(tx); err != nil {
+						return err
+					}
+					wrote := tx.LastSeq() != before || setting(tx, "disk-full") != tried // what has nothing to write needs no room
+					if at := w.now(); wrote && at > 20*minute && at < 50*minute {
+						return fmt.Errorf("no room: %w", store.ErrFull)
+					}
+					return nil
+				})
 			}
 		}
 		s.start()
@@ -124,6 +133,11 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 			s.Error("the disk is still told to be full")
 		}
 	})
+}
+
+func setting(tx *store.Tx, name string) string {
+	raw, _, _ := tx.Settings().Get(name)
+	return string(raw)
 }
 
 // A store that fails in any other way is logged and not shouted about.
@@ -171,5 +185,31 @@ func TestLookTellsNothingAtAnyTime(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// What was judged in a transaction that failed was not said: the loss is placed by its verdict the next time.
+func TestFailedTransactionLeavesNothingSaid(t *testing.T) {
+	d := newDesk(t, house)
+	d.baseline()
+	d.sweep("xbl", seven)
+	d.later(20*time.Minute).look(seven, "contoso.com", reputation.Absent)
+	f := &failing{n: 1, times: 1}
+	f.into(d.db, d.f)
+	d.later(2 * time.Minute)
+	lost := checks.Batch{Wire: []checks.WireLook{lookThat(pairOf(seven, "contoso.com"), d.now, reputation.Absent, "")}}
+	if _, err := d.f.Fold(lost, d.now); !errors.Is(err, store.ErrFull) {
+		t.Fatal(err)
+	}
+	d.fold(lost)
+	d.wantsLooks("around fabrikam.net from 203.0.113.7", "around tailspin.org from 203.0.113.7", "control contoso.com from office", "peers contoso.com from 203.0.113.8")
+	e := episodes(t, d.db)
+	if len(e) != 2 || e[1].Incident == "" {
+		t.Fatalf("episodes %+v", e)
+	}
+	for _, i := range incidentsOf(t, d.db) {
+		if i.ID == e[1].Incident && (i.Verdict == "" || len(i.Evidence) == 0) {
+			t.Errorf("the loss was placed without its verdict: %+v", i)
+		}
 	}
 }
