@@ -122,6 +122,8 @@ func recordWords(r incident.Record) string {
 		return "still listed on " + target + ", now" + listingWords(r.Listing)
 	case incident.Delisted:
 		return "no longer listed on " + target
+	case incident.Baseline:
+		return target + " offers " + offersWords(r.Wire) + ": known from here on"
 	case incident.Lost:
 		return target + " " + lossWords(r.Wire, r.FirstSight)
 	case incident.Turned:
@@ -230,4 +232,12 @@ func spaced(prefix, s string) string {
 		return ""
 	}
 	return prefix + s
+}
+
+// offersWords are the capabilities of a complete reply.
+func offersWords(w *incident.Wire) string {
+	if w == nil || len(w.Offers) == 0 {
+		return "no capability"
+	}
+	return strings.Join(w.Offers, ", ")
 }

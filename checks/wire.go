@@ -9,7 +9,9 @@ import (
 
 	"repwatch/checks/smtp"
 	"repwatch/config"
+	"repwatch/correlate"
 	"repwatch/incident"
+	"repwatch/replies"
 	"repwatch/reputation"
 )
 
@@ -64,6 +66,13 @@ func addresses(route smtp.Route, addr netip.Addr) int {
 	return len(route.Plan(addr.Is4(), !addr.Is4()))
 }
 
+// policies are the causes besides lists that a reply may blame, as the correlator knows them.
+var policies = map[replies.Class]correlate.Policy{
+	replies.ClassPTR: correlate.PolicyPTR, replies.ClassEHLOName: correlate.PolicyPTR, replies.ClassGreylisting: correlate.PolicyGreylisting,
+	replies.ClassContent: correlate.PolicyContent, replies.ClassThrottled: correlate.PolicyRate, replies.ClassConnectionLimit: correlate.PolicyRate,
+	replies.ClassAuthentication: correlate.PolicyAuth, replies.ClassAuth: correlate.PolicyAuth,
+}
+
 func (c *partnersCheck) evidence(r smtp.Result) incident.Wire {
 	e := incident.Wire{MX: r.Target.MX, Why: printable(r.Why, maxReply), Offers: slices.Sorted(maps.Keys(r.Capabilities)), Transcript: c.transcript(r.Transcript)}
 	if r.Target.Addr.IsValid() {
@@ -76,7 +85,11 @@ func (c *partnersCheck) evidence(r smtp.Result) incident.Wire {
 		text := strconv.Itoa(rep.Code) + " " + rep.Text()
 		e.Reply = c.foreign(text, maxReply)
 		if rep.Code >= 400 {
-			e.Meaning = c.Explain.Explain(text).Best().Meaning
+			best := c.Explain.Explain(text).Best()
+			e.Meaning, e.Names = best.Meaning, best.List
+			if e.Names == "" && best.Evidence == replies.AgainstListing {
+				e.Blames = string(policies[best.Class])
+			}
 		}
 	}
 	for _, f := range r.Faults {

@@ -420,3 +420,16 @@ func TestPartnerSawTheDelistingMomentsBefore(t *testing.T) {
 	p.back(ipA, partner(0), 1.9, 2)
 	mustBe(t, verdict(t, p.play(world(), 10), k, 10), correlate.ByListing, xbl)
 }
+
+// A person says that the listing has nothing to do with the loss. The abuse that got the
+// address listed hardly has either: their word is not answered with another name for the same thing.
+func TestRuledOutIsNotTheAbuseEither(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -5, 0)
+	k := p.lost(ipA, partner(0), 10, 60)
+	p.unrelated(k, xbl, 70)
+	v := verdict(t, p.play(world(), 140), k, 140)
+	if v.Likeliest.Cause == correlate.ByListing || v.Likeliest.Cause == correlate.ByAbuse {
+		t.Errorf("after a person ruled it out: %s with %.2f", v.Likeliest.Cause, v.Likeliest.P)
+	}
+}

@@ -55,6 +55,20 @@ func (h *history) silenced(k *loss) float64 {
 	return factor
 }
 
+// deniedAbuse is what is left of a co-cause once a person said that the listing has
+// nothing to do with the loss: the abuse that got the address listed hardly has either.
+const deniedAbuse = 1e-4
+
+// doubted says whether a person ruled any list out for the loss.
+func (h *history) doubted(loss int) bool {
+	for _, d := range h.denials {
+		if d.loss == loss {
+			return true
+		}
+	}
+	return false
+}
+
 // denied says whether a person ruled the list out for the loss.
 func (h *history) denied(loss, list int) bool {
 	for _, d := range h.denials {

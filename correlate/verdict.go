@@ -129,6 +129,9 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 		}
 	}
 	_, co := f.hazards(t, k)
+	if c.h.doubted(i) {
+		co *= deniedAbuse
+	}
 	own := Unexplained
 	if c.othersKeepIt(k) {
 		own = Private
@@ -139,6 +142,13 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 		{ByPath, "", base * pathRate * c.h.pathOdds(k, c.unit, len(c.units.texts), c.predict(now))},
 		{ByAbuse, "", co},
 		{own, "", f.mu * base},
+	}
+	if t.silenced < 1 { // the server names another reason: neither a list nor the abuse
+		listed := co
+		for _, s := range lists {
+			listed += s.P
+		}
+		others[3].P = math.Max(others[3].P, namedOdds*listed)
 	}
 	return c.named(k, lists, others), others
 }

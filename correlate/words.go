@@ -151,16 +151,24 @@ func (c *Correlator) timing(k *loss, list string, f *fit) (out []string) {
 	return out
 }
 
+// unknownOnset is the width, in minutes, from which on a bracket says no more than
+// that something began before anybody looked.
+const unknownOnset = 24 * 60
+
 // apart says how a listing's onset lies to the loss's, no finer than the brackets.
 func apart(l, k *span) string {
 	least, most := k.a0-l.a1, k.a1-l.a0
 	switch {
+	case l.a1-l.a0 >= unknownOnset || k.a1-k.a0 >= unknownOnset:
+		return "at a time that was not seen"
+	case least >= 0 && most < 1:
+		return "less than a minute before the loss"
 	case least >= 0:
 		return fmt.Sprintf("%.0f-%s before the loss", least, minutesWord(most))
 	case most <= 0:
 		return "after the loss"
 	default:
-		return "around the same time, at most " + minutesWord(math.Max(most, -least)) + " apart"
+		return "around the same time, at most " + minutesWord(math.Max(1, math.Max(most, -least))) + " apart"
 	}
 }
 

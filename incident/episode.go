@@ -14,6 +14,7 @@ const (
 	Listed    What = "listed"    // a list names the subject
 	Relisted  What = "relisted"  // it still does, with other codes
 	Delisted  What = "delisted"  // it does no longer
+	Baseline  What = "baseline"  // looks agree on what a pair is offered: from now on a change is news
 	Lost      What = "lost"      // a partner withdrew something from a sending IP, or from a control
 	Turned    What = "turned"    // a loss is of another kind now
 	Back      What = "back"      // what was lost is offered again
@@ -71,6 +72,8 @@ type Wire struct {
 	Why        string   `json:"why,omitempty"`
 	Reply      string   `json:"reply,omitempty"`   // the server's deciding reply
 	Meaning    string   `json:"meaning,omitempty"` // what that reply means
+	Names      string   `json:"names,omitempty"`   // the list that the reply names, by its id
+	Blames     string   `json:"blames,omitempty"`  // what the reply blames that is no list: a correlate.Policy
 	SeenIP     string   `json:"seen_ip,omitempty"` // the address the partner saw, where it is not the one meant (rule of truth 10)
 	Faults     []string `json:"faults,omitempty"`
 	Transcript []string `json:"transcript,omitempty"`

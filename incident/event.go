@@ -15,7 +15,8 @@ const beforeWeLooked = 24 * time.Hour
 
 // EventOf is what the correlator learns from a record, if anything: the same
 // event live, in an export and in a replay. An event's seq is its record's.
-// Only accusing listings count: a policy or allowlist code is no cause. What is
+// A baseline is a state that is held already: it changes nothing, and tells a
+// replay who was watched. Only accusing listings count: a policy or allowlist code is no cause. What is
 // no longer watched is no event: nothing was seen to end (rule of truth 11).
 func EventOf(r Record) (correlate.Event, bool) {
 	e := correlate.Event{Seq: r.Seq, T: r.At}
@@ -29,7 +30,7 @@ func EventOf(r Record) (correlate.Event, bool) {
 			e.State = correlate.Listed
 		}
 		return bracket(e, r), true
-	case Lost, Back:
+	case Baseline, Lost, Back:
 		return wireEvent(e, r)
 	case Replied:
 		e.Kind, e.Vantage, e.Partner, e.List, e.Policy = correlate.KindReply, r.Subject.Who(), r.Subject.Target, r.List, correlate.Policy(r.Policy)
@@ -48,10 +49,13 @@ func wireEvent(e correlate.Event, r Record) (correlate.Event, bool) {
 	e.Kind, e.Vantage, e.Partner = correlate.KindCap, r.Subject.Who(), r.Subject.Target
 	what := r.What
 	if r.Subject.Kind == reputation.KindControl {
+		e.Vantage = correlate.Control
+	}
+	if r.Subject.Kind == reputation.KindControl && r.What != Baseline {
 		if r.Wire.Control == "" {
 			return e, false // another control still says otherwise
 		}
-		e.Vantage, what = correlate.Control, What(r.Wire.Control)
+		what = What(r.Wire.Control)
 	}
 	e.State = correlate.OK
 	if what == Lost {

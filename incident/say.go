@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"repwatch/checks/smtp"
 	"repwatch/correlate"
 	"repwatch/reputation"
 )
@@ -35,7 +36,14 @@ func (f *folding) sayBegan(e *Episode) string {
 		}
 		return s
 	case isLoss(e):
-		return fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, doingOf(e).one, e.Subject.Who(), f.between(e.Begin))
+		s := fmt.Sprintf("%s %s %s (%s)", e.Subject.Target, doingOf(e).one, e.Subject.Who(), f.between(e.Begin))
+		switch e.Wire.Loss {
+		case smtp.LossRejected, smtp.LossDeferred:
+			if e.Wire.Reply != "" {
+				s += fmt.Sprintf("; it said %q", e.Wire.Reply)
+			}
+		}
+		return s
 	case e.Fault != nil:
 		return e.Fault.What
 	}

@@ -38,6 +38,11 @@ func (x *fold) wire(w checks.WireLook) error {
 		x.wanted(w.Subject, wants)
 	}
 	x.noteWire(&row, w)
+	if before.Standing == smtp.StandingNew && row.Standing == smtp.StandingGood {
+		if err := x.baseline(w); err != nil {
+			return err
+		}
+	}
 	if err := x.tx.Wire().Put(w.Subject, row); err != nil {
 		return err
 	}
@@ -45,6 +50,14 @@ func (x *fold) wire(w checks.WireLook) error {
 		return x.controlSaw(w, before, row)
 	}
 	return nil
+}
+
+// baseline writes down that a pair is known now. It is news to nobody.
+func (x *fold) baseline(w checks.WireLook) error {
+	ev := w.Evidence
+	ev.Transcript, ev.Faults, ev.Reply, ev.Meaning, ev.Control = nil, nil, "", "", ""
+	_, err := x.append(incident.Record{What: incident.Baseline, Subject: w.Subject, Bracket: reputation.Bracket{By: w.At}, Wire: &ev})
+	return err
 }
 
 // noteWire keeps what people are shown of the last look.
@@ -110,11 +123,12 @@ func (x *fold) transition(w checks.WireLook, row *store.Wire, t *smtp.Transition
 		e, err := x.open(r)
 		row.Episode, row.Seq = e.ID, e.Seq
 		x.flapping(row, false)
-		if err == nil && w.Subject.Kind == reputation.KindWire {
-			x.askAround(w.Subject)
-			x.forecastHit(w.Subject)
+		if err != nil || w.Subject.Kind != reputation.KindWire {
+			return err
 		}
-		return err
+		x.askAround(w.Subject)
+		x.forecastHit(w.Subject)
+		return x.said(w.Subject, ev)
 	case smtp.Back:
 		r.What = incident.Back
 		id := row.Episode
@@ -133,6 +147,15 @@ func (x *fold) transition(w checks.WireLook, row *store.Wire, t *smtp.Transition
 		return nil
 	}
 	_, err := x.append(r)
+	return err
+}
+
+// said keeps what the partner's own words blame: near-certain evidence for a list, or against all.
+func (x *fold) said(s reputation.Subject, ev incident.Wire) error {
+	if ev.Names == "" && ev.Blames == "" {
+		return nil
+	}
+	_, err := x.append(incident.Record{What: incident.Replied, Subject: s, Bracket: reputation.Bracket{By: x.now}, List: ev.Names, Policy: ev.Blames, Words: ev.Reply})
 	return err
 }
 
@@ -161,6 +184,9 @@ func (x *fold) changed(r incident.Record, row *store.Wire, t *smtp.Transition) e
 		r.What = incident.Turned
 		e.Wire = r.Wire
 		if err := x.tx.Episodes().Put(e.ID, e); err != nil {
+			return err
+		}
+		if err := x.said(e.Subject, *r.Wire); err != nil {
 			return err
 		}
 	}
