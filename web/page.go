@@ -39,6 +39,7 @@ type Page struct {
 	doors   sessions
 	status  *memo[api.Status]
 	learned *memo[api.Learned]
+	told    texts
 	listen  string
 }
 

@@ -39,11 +39,19 @@ type nowView struct {
 }
 
 // folded is rows of which the first few are shown at once.
-type folded[R any] struct{ Shown, Rest []R }
+type folded[R any] struct {
+	Shown, Rest []R
+	Left        int // beyond these: of thousands that are all well nobody reads the names
+}
+
+// restShown bounds what is folded away.
+const restShown = 200
 
 func foldAt[R any](rows []R, at int) folded[R] {
 	at = min(at, len(rows))
-	return folded[R]{rows[:at], rows[at:]}
+	rest := rows[at:]
+	left := max(0, len(rest)-restShown)
+	return folded[R]{rows[:at], rest[:len(rest)-left], left}
 }
 
 // maxOpen bounds the open incidents told in full; beyond them the list of incidents has pages.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"repwatch/api"
@@ -170,17 +171,46 @@ func (p *Page) reports(r *http.Request) (view, error) {
 			return view{}, failed(http.StatusBadRequest, err)
 		}
 	}
-	if err := p.h.DB.Flush(); err != nil {
-		return view{}, err
-	}
-	doc, err := api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), week, at) })
+	text, err := p.told.of(week.ID, p.seq(), func() (string, error) {
+		if err := p.h.DB.Flush(); err != nil {
+			return "", err
+		}
+		doc, err := api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), week, at) })
+		return report.Text(doc, 100), err
+	})
 	if err != nil {
 		return view{}, err
 	}
-	d := reportView{Text: report.Text(doc, 100), Week: week.ID}
+	d := reportView{Text: text, Week: week.ID}
 	for n := range weeksOffered {
 		w := report.WeekOf(at, zone).Before(n)
 		d.Weeks = append(d.Weeks, link{w.ID, p.prefix + "/reports?week=" + w.ID, w.ID == week.ID})
 	}
 	return view{name: "reports", Title: "Report " + week.ID, Nav: "reports", Data: d}, nil
+}
+
+// texts keeps reports until something happens: one of a week reads a whole past.
+type texts struct {
+	mu   sync.Mutex
+	seq  uint64
+	kept map[string]string
+}
+
+// textsKept bounds them.
+const textsKept = 16
+
+func (t *texts) of(name string, seq uint64, build func() (string, error)) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kept == nil || t.seq != seq || len(t.kept) >= textsKept {
+		t.seq, t.kept = seq, map[string]string{}
+	}
+	if text, ok := t.kept[name]; ok {
+		return text, nil
+	}
+	text, err := build()
+	if err == nil {
+		t.kept[name] = text
+	}
+	return text, err
 }

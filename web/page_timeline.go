@@ -3,9 +3,11 @@ package web
 import (
 	"cmp"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ import (
 type timelineView struct {
 	api.Timeline
 	Picture picture
+	Table   []api.TimeBar // the latest first
+	Left    int           // bars that are not in the table
 	Spans   []link
 	Earlier string
 	Later   string // empty: that would be the future
@@ -43,16 +47,7 @@ type pictureRow struct {
 	Name, Href string
 	Kind       string
 	Y          int
-	Bars       []pictureBar
-}
-
-type pictureBar struct {
-	X, Width string
-	Faint    string // width of what is not sure, before X
-	FaintX   string
-	Class    string
-	Title    string
-	Href     string
+	Bars       template.HTML // a year has thousands: html/template would take longer than all the rest
 }
 
 type tick struct {
@@ -62,11 +57,12 @@ type tick struct {
 
 // Measures of the picture: the names' gutter, the rest is time.
 const (
-	gutter   = 190
-	timeWide = 800
-	rowHigh  = 26
-	headHigh = 24
-	leastBar = 3 // what lasted for minutes must still be seen in a year
+	gutter     = 190
+	timeWide   = 800
+	rowHigh    = 26
+	headHigh   = 24
+	tableShown = 150
+	leastBar   = 3 // what lasted for minutes must still be seen in a year
 )
 
 func (p *Page) timeline(r *http.Request) (view, error) {
@@ -81,6 +77,12 @@ func (p *Page) timeline(r *http.Request) (view, error) {
 	}
 	d := timelineView{Timeline: doc, Picture: p.draw(doc, at, zone), FromDay: f.From.In(zone).Format(dayForm), ToDay: f.To.In(zone).Format(dayForm)}
 	long := f.To.Sub(f.From)
+	for _, row := range doc.Rows {
+		d.Table = append(d.Table, row.Bars...)
+	}
+	slices.SortStableFunc(d.Table, func(a, b api.TimeBar) int { return b.Since.Compare(*a.Since) })
+	d.Left = max(0, len(d.Table)-tableShown)
+	d.Table = d.Table[:min(len(d.Table), tableShown)]
 	last := r.FormValue("last")
 	if last == "" && r.FormValue("from") == "" {
 		last = "7d"
@@ -169,9 +171,11 @@ func (p *Page) draw(doc api.Timeline, at time.Time, zone *time.Location) picture
 	out := picture{Width: gutter + timeWide + 10, Height: headHigh + len(doc.Rows)*rowHigh + 8}
 	for i, r := range doc.Rows {
 		row := pictureRow{Name: r.Name, Kind: r.Kind, Href: p.prefix + "/" + r.Kind + "/" + escape(r.Name), Y: headHigh + i*rowHigh}
+		var bars strings.Builder
 		for _, b := range r.Bars {
-			row.Bars = append(row.Bars, p.bar(b, r.Kind, x, at, zone))
+			p.bar(&bars, b, r.Kind, row.Y, x, at, zone)
 		}
+		row.Bars = template.HTML(bars.String())
 		out.Rows = append(out.Rows, row)
 	}
 	for _, t := range ticks(from.In(zone), to.In(zone)) {
@@ -181,25 +185,28 @@ func (p *Page) draw(doc api.Timeline, at time.Time, zone *time.Location) picture
 	return out
 }
 
-func (p *Page) bar(b api.TimeBar, kind string, x func(time.Time) float64, at time.Time, zone *time.Location) pictureBar {
+// bar writes one bad state: pale where it may have begun already, and leading to its
+// incident. All text in it is escaped here.
+func (p *Page) bar(out *strings.Builder, b api.TimeBar, kind string, y int, x func(time.Time) float64, at time.Time, zone *time.Location) {
 	end := at
 	title := b.Subject + ": " + b.Words + ", since " + clock(b.Since, zone)
 	if b.Until != nil {
 		end = *b.Until
 		title += ", until " + clock(b.Until, zone)
 	}
-	begin := x(*b.Since)
-	bar := pictureBar{X: fmt.Sprintf("%.1f", begin), Width: fmt.Sprintf("%.1f", max(leastBar, x(end)-begin)), Class: kind, Title: title}
+	title = template.HTMLEscapeString(title)
 	if b.Harmless {
-		bar.Class = "harmless"
+		kind = "harmless"
 	}
-	if b.After != nil {
-		bar.FaintX, bar.Faint = fmt.Sprintf("%.1f", x(*b.After)), fmt.Sprintf("%.1f", max(0, begin-x(*b.After)))
+	begin := x(*b.Since)
+	if b.After != nil && begin-x(*b.After) >= 1 {
+		fmt.Fprintf(out, `<rect class="faint %s" x="%.1f" y="%d" width="%.1f" height="20"/>`, kind, x(*b.After), y, begin-x(*b.After))
 	}
+	bar := fmt.Sprintf(`<rect class="%s" x="%.1f" y="%d" width="%.1f" height="20" rx="1"><title>%s</title></rect>`, kind, begin, y, max(leastBar, x(end)-begin), title)
 	if b.Incident != "" {
-		bar.Href = p.prefix + "/incidents/" + escape(b.Incident)
+		bar = fmt.Sprintf(`<a href="%s" aria-label="%s">%s</a>`, template.HTMLEscapeString(p.prefix+"/incidents/"+escape(b.Incident)), title, bar)
 	}
-	return bar
+	out.WriteString(bar)
 }
 
 // ticks are round moments, about eight of them.
