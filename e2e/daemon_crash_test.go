@@ -11,7 +11,7 @@ import (
 )
 
 // kills is how many times the first case is played to a daemon that dies in the middle.
-var kills = flag.Int("kills", 12, "runs of TestDaemonKilled")
+var kills = flag.Int("kills", 6, "runs of TestDaemonKilled")
 
 // TestDaemonKilled plays the first case while kill -9 strikes at random moments. In
 // the end nothing is lost, nothing is told twice, and the file is whole.
