@@ -162,8 +162,16 @@ func TestRefusalIsExplained(t *testing.T) {
 	if !strings.HasPrefix(e.Reply, "554 5.7.1 Service unavailable") || !strings.HasSuffix(e.Reply, `\x07`) || e.Meaning == "" {
 		t.Errorf("evidence: %+v", e)
 	}
+	if e.Names != "spamhaus-zen" || e.Blames != "" {
+		t.Errorf("the reply names %q and blames %q, want spamhaus-zen and nothing else", e.Names, e.Blames)
+	}
 	if len(e.Faults) == 0 || !strings.HasPrefix(e.Faults[0], "control: a control character") {
 		t.Errorf("faults: %q", e.Faults)
+	}
+	s.playTo(t, "127.0.0.7", lab.Refusing("550 5.7.25 Client host has no PTR record"))
+	e = wireOf(t, look(t, c, Ask{Partner: "fabrikam.example", From: []string{"127.0.0.7"}}), "127.0.0.7>fabrikam.example").Evidence
+	if e.Names != "" || e.Blames != "ptr" {
+		t.Errorf("the reply names %q and blames %q, want no list and ptr", e.Names, e.Blames)
 	}
 }
 
