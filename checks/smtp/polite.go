@@ -20,11 +20,31 @@ type GateConfig struct {
 	Jitter float64
 	// PerDay caps the sessions of a provider and sender in any 24 hours; 0: no cap.
 	PerDay int
+	// near is set for loopback (see at).
+	near bool
 }
 
-// Back-off after "421" and "too many": it starts here, doubles each time, and ends with the first other answer.
+// at is what holds for a visit to an address.
+func (c GateConfig) at(to netip.Addr) GateConfig {
+	if to.IsLoopback() {
+		return GateConfig{Jitter: c.Jitter, near: true}
+	}
+	return c
+}
+
+func (c GateConfig) firstBackoff() time.Duration {
+	if c.near {
+		return nearBackoff
+	}
+	return firstBackoff
+}
+
+// Back-off after "421" and "too many": it starts here, doubles each time, and ends
+// with the first other answer. A server on this host's loopback is ours or a tunnel's
+// end: it needs neither spacing nor cap, but is heard when it asks for patience.
 const (
 	firstBackoff = time.Minute
+	nearBackoff  = 5 * time.Second // on loopback
 	maxBackoff   = time.Hour
 	capWindow    = 24 * time.Hour
 )
@@ -33,7 +53,7 @@ const (
 type Visit struct {
 	Provider string     // see PoliteKey
 	From     string     // the sending IP's text, or the control's name (Vantage.Name)
-	To       netip.Addr // loopback is exempt from spacing, back-off and cap
+	To       netip.Addr // loopback is exempt from spacing and cap, and backs off less
 	Partner  string
 	Why      string // "schedule", "confirm", "control", "asked for", ...
 }
@@ -113,7 +133,7 @@ func (l Lane) Close(now time.Time, end Ending, cfg GateConfig, luck float64) Lan
 	wait := cfg.Spacing
 	switch {
 	case end.SlowDown:
-		l.Backoff = min(max(2*l.Backoff, firstBackoff), maxBackoff)
+		l.Backoff = min(max(2*l.Backoff, cfg.firstBackoff()), maxBackoff)
 		wait = max(wait, l.Backoff)
 	case end.Outcome != reputation.OutcomeUnknown:
 		l.Backoff = 0
@@ -136,11 +156,16 @@ type Gate struct {
 	lanes map[laneKey]*laneBox
 }
 
-type laneKey struct{ provider, from string }
+// near keeps loopback's lane apart: its short back-off must not shorten another's, nor a long one hold it up.
+type laneKey struct {
+	provider, from string
+	near           bool
+}
 
 type laneBox struct {
 	turn chan struct{} // holds one token while a session is open; waiters queue in order
-	Lane               // guarded by Gate.mu
+	cfg  GateConfig
+	Lane // guarded by Gate.mu
 }
 
 // NewGate makes a gate. Past sessions, oldest first (from the ledger), count
@@ -152,15 +177,12 @@ func NewGate(cfg GateConfig, past []LedgerEntry, record func(LedgerEntry)) *Gate
 		g.record = func(LedgerEntry) {}
 	}
 	for _, e := range past {
-		if e.To.IsLoopback() {
-			continue
-		}
 		b := g.lane(e.Visit)
-		b.Lane = b.Open(e.Opened, cfg)
+		b.Lane = b.Open(e.Opened, b.cfg)
 		if closed := e.Closed; !closed.IsZero() {
-			b.Lane = b.Close(closed, Ending{Outcome: e.Outcome, SlowDown: e.SlowDown}, cfg, 0)
+			b.Lane = b.Close(closed, Ending{Outcome: e.Outcome, SlowDown: e.SlowDown}, b.cfg, 0)
 		} else { // cut off by a crash
-			b.Lane = b.Close(e.Opened, Ending{}, cfg, 0)
+			b.Lane = b.Close(e.Opened, Ending{}, b.cfg, 0)
 		}
 	}
 	return g
@@ -200,18 +222,17 @@ func (g *Gate) wait(ctx context.Context, b *laneBox, v Visit) (opened time.Time,
 		}
 		now := time.Now()
 		g.mu.Lock()
-		at, capped := b.Next(now, g.cfg)
-		free := v.To.IsLoopback()
-		if !free && !at.After(now) {
-			b.Lane = b.Open(now, g.cfg)
-			free = true
+		at, capped := b.Next(now, b.cfg)
+		free := !at.After(now)
+		if free {
+			b.Lane = b.Open(now, b.cfg)
 		}
 		g.mu.Unlock()
 		if free {
 			return now.UTC(), nil
 		}
 		if capped {
-			return time.Time{}, &PoliteError{Visit: v, Until: at, Cap: g.cfg.PerDay}
+			return time.Time{}, &PoliteError{Visit: v, Until: at, Cap: b.cfg.PerDay}
 		}
 		if deadline, ok := ctx.Deadline(); ok && deadline.Before(at) {
 			return time.Time{}, &PoliteError{Visit: v, Until: at}
@@ -227,12 +248,10 @@ func (g *Gate) wait(ctx context.Context, b *laneBox, v Visit) (opened time.Time,
 
 func (g *Gate) release(b *laneBox, entry LedgerEntry, end Ending) {
 	now := time.Now()
-	if !entry.To.IsLoopback() {
-		luck := g.luck()
-		g.mu.Lock()
-		b.Lane = b.Close(now, end, g.cfg, luck)
-		g.mu.Unlock()
-	}
+	luck := g.luck()
+	g.mu.Lock()
+	b.Lane = b.Close(now, end, b.cfg, luck)
+	g.mu.Unlock()
 	<-b.turn
 	entry.Closed, entry.Outcome, entry.SlowDown = now.UTC(), end.Outcome, end.SlowDown
 	g.record(entry)
@@ -240,10 +259,10 @@ func (g *Gate) release(b *laneBox, entry LedgerEntry, end Ending) {
 
 // lane finds or makes the lane of a visit. The caller holds mu, or is alone.
 func (g *Gate) lane(v Visit) *laneBox {
-	key := laneKey{v.Provider, v.From}
+	key := laneKey{v.Provider, v.From, v.To.IsLoopback()}
 	b := g.lanes[key]
 	if b == nil {
-		b = &laneBox{turn: make(chan struct{}, 1)}
+		b = &laneBox{turn: make(chan struct{}, 1), cfg: g.cfg.at(v.To)}
 		g.lanes[key] = b
 	}
 	return b

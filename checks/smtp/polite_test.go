@@ -104,7 +104,7 @@ func TestGateSpacing(t *testing.T) {
 		near := Visit{Provider: "google", From: "a", To: loopback}
 		before := time.Now()
 		mustAcquire(t, g, near)(fine)
-		mustAcquire(t, g, near)(tooMany)
+		mustAcquire(t, g, near)(fine)
 		mustAcquire(t, g, near)(tooMany)
 		if time.Since(before) != 0 {
 			t.Error("loopback is spaced")
@@ -141,6 +141,37 @@ func TestGateBackoff(t *testing.T) {
 		}
 		if got := next(tooMany); got != time.Minute {
 			t.Errorf("the back-off begins anew at %v", got)
+		}
+	})
+}
+
+// A server on loopback is not spaced, but heard when it says that we come too often.
+func TestGateBacksOffOnLoopback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		past := []LedgerEntry{{Visit: Visit{Provider: "old", From: "a", To: loopback}, Opened: now, Closed: now, SlowDown: true}}
+		g := NewGate(GateConfig{Spacing: 30 * time.Second, PerDay: 3}, past, nil)
+		took := func(provider string, end Ending) time.Duration {
+			start := time.Now()
+			mustAcquire(t, g, Visit{Provider: provider, From: "a", To: loopback})(end)
+			return time.Since(start)
+		}
+		var waits []time.Duration
+		for _, end := range []Ending{tooMany, tooMany, {}, tooMany, fine, tooMany, fine} {
+			waits = append(waits, took("lab", end))
+		}
+		want := []time.Duration{0, 5 * time.Second, 10 * time.Second, 10 * time.Second, 20 * time.Second, 0, 5 * time.Second}
+		if diff := cmp.Diff(want, waits); diff != "" {
+			t.Error(diff)
+		}
+		if got := took("old", fine); got != 0 { // the others took longer than it had to wait
+			t.Errorf("a back-off of before lasts %v too long", got)
+		}
+		for range 12 {
+			took("slow", tooMany)
+		}
+		if got := took("slow", fine); got != time.Hour {
+			t.Errorf("the longest is %v", got)
 		}
 	})
 }
