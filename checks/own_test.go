@@ -142,6 +142,11 @@ func TestOwnMXIsJudgedAtAllAddresses(t *testing.T) {
 				t.Fatalf("%d addresses were read", len(results))
 			}
 			l := ownMX("fabrikam.example", results)
+			for _, f := range l.Faults { // a title is understood alone
+				if host := results[0].Target.MX; !strings.HasPrefix(f.What, "our MX "+host+" (for fabrikam.example)") || strings.Count(f.What, host) != 1 && f.ID == "mx-starttls" {
+					t.Errorf("%s: %q does not say whose it is", f.ID, f.What)
+				}
+			}
 			faults := slices.DeleteFunc(faultIDs(l.Faults), func(id string) bool { return id == "mx-cert-name" })
 			if d := cmp.Diff(tc.faults, faults, cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("faults: %s", d)
@@ -163,7 +168,8 @@ func TestOwnMXIsJudgedAtAllAddresses(t *testing.T) {
 func TestOwnMXWithoutARoute(t *testing.T) {
 	s := newStage(t)
 	l := ownMX("gone.example", readOwn(t, s, "gone.example"))
-	if len(l.Faults) != 1 || l.Faults[0].ID != OwnMXRoute || l.Faults[0].Impact != reputation.Critical || len(l.Fine) > 0 {
+	if len(l.Faults) != 1 || l.Faults[0].ID != OwnMXRoute || l.Faults[0].Impact != reputation.Critical || len(l.Fine) > 0 ||
+		!strings.HasPrefix(l.Faults[0].What, "our MX for gone.example: ") {
 		t.Errorf("%+v", l)
 	}
 }

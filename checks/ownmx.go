@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"repwatch/checks/smtp"
@@ -61,7 +62,7 @@ const OwnMXRoute = "mx-route"
 func ownMX(domain string, results []smtp.Result) OwnLook {
 	look := OwnLook{Subject: reputation.Subject{Kind: reputation.KindOwn, Domain: domain}, At: now()}
 	if r := results[0]; r.Failure == smtp.FailRoute {
-		look.Faults = append(look.Faults, faultOf(smtp.Finding{ID: OwnMXRoute, Impact: reputation.Critical, What: "no mail finds its way to us: " + r.Why,
+		look.Faults = append(look.Faults, faultOf(smtp.Finding{ID: OwnMXRoute, Impact: reputation.Critical, What: "our MX for " + domain + ": no mail finds its way to us: " + r.Why,
 			Why: "senders return mail to " + domain + " at once", Do: "look at the domain's MX records and the addresses of the hosts they name"}))
 		return look
 	}
@@ -69,6 +70,7 @@ func ownMX(domain string, results []smtp.Result) OwnLook {
 	fine := map[string]int{OwnMXRoute: len(results)}
 	for _, r := range results {
 		for _, f := range judgeOwnMX(r) {
+			f.What = ownMXWords(domain, r.Target.MX, f.What)
 			switch i := slices.IndexFunc(worst, func(w smtp.Finding) bool { return w.ID == f.ID }); {
 			case f.Verdict == reputation.Clear:
 				fine[f.ID]++
@@ -90,6 +92,18 @@ func ownMX(domain string, results []smtp.Result) OwnLook {
 	}
 	slices.Sort(look.Fine)
 	return look
+}
+
+// ownMXWords says whose fault it is, for What is a title that stands alone.
+func ownMXWords(domain, host, what string) string {
+	name := "our MX for " + domain
+	if host != "" && host != domain {
+		name = fmt.Sprintf("our MX %s (for %s)", host, domain)
+	}
+	if rest, ok := strings.CutPrefix(what, host+" "); ok && host != "" {
+		return name + " " + rest
+	}
+	return name + ": " + what
 }
 
 // judgeOwnMX is smtp.JudgeOwnMX with all that could be told said aspect by aspect,
