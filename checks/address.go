@@ -59,7 +59,7 @@ func (c *partnersCheck) address(p config.Partner, v smtp.Vantage, results []smtp
 	right := false
 	for _, r := range results {
 		if words := c.misled(p, r); words != "" {
-			why, wrong = words, c.wrongAddress(r)
+			why, wrong = words+lossThere(r), c.wrongAddress(r)
 		} else if r.SeenIP.IsValid() && (v.Control || r.SeenIP.Unmap() == v.IP.Unmap()) {
 			right = true
 		}
@@ -74,6 +74,15 @@ func (c *partnersCheck) address(p config.Partner, v smtp.Vantage, results []smtp
 	look.Fault = &incident.Fault{ID: "address", Impact: reputation.High, What: why, Do: c.addressAdvice(p, v, wrong),
 		Why: "reputation, and all that partners withhold for its sake, belongs to the address that they see"}
 	return true, look
+}
+
+// lossThere is what the partner does to the address that it saw, where that is bad:
+// it is no loss of ours, but may be why a queue stands.
+func lossThere(r smtp.Result) string {
+	if r.Vantage.Control || r.Outcome.Verdict() != reputation.Bad {
+		return ""
+	}
+	return fmt.Sprintf("; it %s that address", smtp.LossWords(r.Outcome))
 }
 
 func (c *partnersCheck) addressAdvice(p config.Partner, v smtp.Vantage, wrong netip.Addr) string {

@@ -37,8 +37,14 @@ func TestNATSurpriseIsToldBeforeAnythingIsBlamed(t *testing.T) {
 	}
 	h := healthOf(t, b, "address")
 	if h.Subject.Kind != reputation.KindHealth || h.Subject.Target != "203.0.113.7" || h.Fault == nil || h.Fault.Impact != reputation.High ||
-		!strings.Contains(h.Fault.Do, "make 203.0.113.7 the source") {
+		!strings.Contains(h.Fault.Do, "make 203.0.113.7 the source") ||
+		!strings.HasSuffix(h.Fault.What, "; it does not offer STARTTLS to that address") {
 		t.Errorf("%+v %+v", h, h.Fault)
+	}
+
+	s.playTo(t, "127.0.0.7", greeting("198.51.100.1"))
+	if h := healthOf(t, ask("contoso.example"), "address"); h.Fault == nil || strings.Contains(h.Fault.What, "; ") {
+		t.Errorf("nothing is wrong there: %+v", h.Fault)
 	}
 
 	s.playTo(t, "127.0.0.7", greeting("203.0.113.7", "STARTTLS"))

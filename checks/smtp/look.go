@@ -153,7 +153,7 @@ func Compare(us Side, controls []Side) Comparison {
 		return Comparison{ID: "unknown", Words: fmt.Sprintf("what %s offers %s could not be told: %s", us.Partner, who, us.Why), Next: unknownNext(us, controls)}
 	case us.SeenIP.IsValid():
 		// NAT surprises are told before anything is blamed (rule of truth 10).
-		return Comparison{ID: "other-address", Words: fmt.Sprintf("%s saw %s, not %s (NAT, or the wrong source): it %s that address, which says nothing about ours", us.Partner, us.SeenIP, who, lossWords(us.Outcome)),
+		return Comparison{ID: "other-address", Words: fmt.Sprintf("%s saw %s, not %s (NAT, or the wrong source): it %s that address, which says nothing about ours", us.Partner, us.SeenIP, who, LossWords(us.Outcome)),
 			Next: fmt.Sprintf("make %s the source (bind, via, or the firewall's NAT rule), or configure %s as the sending IP; then probe again. repwatch check %s tells of the address that was seen", who, us.SeenIP, us.SeenIP)}
 	}
 	return compareLoss(us, controls)
@@ -173,7 +173,7 @@ func compareGood(us Side, controls []Side) Comparison {
 }
 
 func compareLoss(us Side, controls []Side) Comparison {
-	loss := fmt.Sprintf("%s %s %s", us.Partner, lossWords(us.Outcome), us.Vantage.Name)
+	loss := fmt.Sprintf("%s %s %s", us.Partner, LossWords(us.Outcome), us.Vantage.Name)
 	var fine, same, lost []string
 	for _, c := range controls {
 		switch {
@@ -218,7 +218,8 @@ func lacking(ours, theirs Capabilities) []string {
 	return names
 }
 
-func lossWords(o reputation.Outcome) string {
+// LossWords are what a partner does to whom it is named after: "rejects".
+func LossWords(o reputation.Outcome) string {
 	switch o {
 	case reputation.Masked:
 		return "(or something on the way) masks capabilities from"
