@@ -211,6 +211,22 @@ func TestWarnings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) { equal(t, "warnings", mustLoad(t, tt.src).Warnings, []string{tt.want}) })
 	}
+	t.Run("secrets that cannot be read", func(t *testing.T) {
+		c := mustLoad(t, `
+notify:
+  heartbeat: "${env:REPWATCH_NONE}"
+  slack: {token: "${env:REPWATCH_NONE}", app_token: "${env:REPWATCH_NONE}", channel: C1}
+  email: {host: mx.example.com, from: a@example.com, to: [b@example.com], password: "${env:REPWATCH_NONE}"}
+  webhook: [{url: "https://example.com/sesame", header: {X-Token: "${env:REPWATCH_NONE}", X-Fine: sesame}}, {url: "${env:REPWATCH_NONE}"}]
+web: {token: "${env:REPWATCH_NONE}"}`)
+		var want []string
+		for _, w := range []string{"notify.heartbeat: %; no heartbeat is sent", "web.token: %; the page is read-only", "notify.slack.token: %; this notifier is not used",
+			"notify.slack.app_token: %; there are no buttons", "notify.email.password: %; this notifier is not used",
+			"notify.webhook[0].header.X-Token: %; this notifier is not used", "notify.webhook[1].url: %; this notifier is not used"} {
+			want = append(want, strings.Replace(w, "%", "secret missing: the environment has no REPWATCH_NONE", 1))
+		}
+		equal(t, "warnings", c.Warnings, want)
+	})
 	for _, src := range []string{`web: {listen: "[::1]:80"}`, `web: {listen: "localhost:80"}`, `blocklists: {keys: {spamhaus: abc}}`} {
 		if got := mustLoad(t, src).Warnings; len(got) > 0 {
 			t.Errorf("%s: warnings %q", src, got)

@@ -128,6 +128,7 @@ notify: {slack: {token: "${env:REPWATCH_NOT_THERE}", channel: "#mail"}}
 		t.Fatal(err)
 	}
 	want := []string{
+		"notify.slack.token: secret missing: the environment has no REPWATCH_NOT_THERE; this notifier is not used",
 		"blocklists.keys.spamhaus: secret missing: ${credential:dqs} needs systemd's LoadCredential (CREDENTIALS_DIRECTORY is not set); lists that need it are not asked",
 		"list mail-intelligence stays unknown: it needs an access key: set blocklists.keys.abusix",
 	}

@@ -47,6 +47,7 @@ func (v *validator) checkAll() {
 	v.windows()
 	v.notifiers()
 	v.web()
+	v.secrets()
 }
 
 var ldhName = regexp.MustCompile(`^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
