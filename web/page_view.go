@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"repwatch/reputation"
 )
@@ -105,6 +107,10 @@ func words(prefix string, zone func() *time.Location) template.FuncMap {
 		"between": func(after, by *time.Time) string { return between(after, by, zone()) },
 		"now":     func(t time.Time) *time.Time { return &t },
 		"dict":    dict,
+		"sentence": func(s string) string {
+			r, n := utf8.DecodeRuneInString(s)
+			return strings.TrimSuffix(string(unicode.ToUpper(r))+s[n:], ".") + "."
+		},
 		"percent": func(p float64) string { return fmt.Sprintf("%.0f %%", p*100) },
 		"bytes":   sized,
 		"mark":    mark,
@@ -208,13 +214,13 @@ func mark(word any) template.HTML {
 	text := fmt.Sprint(word)
 	class, shape := "info", "·"
 	switch text {
-	case "critical", "high", "lost", "rejected", "broken", "absent", "masked", "down", "listed", "failing", "bad":
+	case "critical", "high", "lost", "rejected", "broken", "absent", "masked", "down", "listed", "failing", "bad", "learned":
 		class, shape = "bad", "■"
-	case "medium", "suspended", "deferred", "warn", "flapping":
+	case "medium", "suspended", "deferred", "warn", "flapping", "suspected":
 		class, shape = "warn", "▲"
-	case "good", "ok", "advertised", "resolved", "sent", "over", "hit", "learned", "up":
+	case "good", "ok", "advertised", "resolved", "sent", "over", "hit", "up":
 		class, shape = "good", "●"
-	case "low", "unknown", "untested", "new", "pending", "open", "not asked yet", "stale", "suspected", "miss":
+	case "low", "unknown", "untested", "new", "pending", "open", "not asked yet", "stale", "miss":
 		class, shape = "dim", "○"
 	}
 	return template.HTML(`<span class="mark ` + class + `"><span aria-hidden="true">` + shape + `</span> ` + template.HTMLEscapeString(text) + `</span>`)
