@@ -16,18 +16,14 @@ import (
 // says nothing about that one (rule of truth 10).
 const FailAddress smtp.Failure = "address"
 
-// sharedSpace is the carriers' side of NAT (RFC 6598).
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
-
 // wrongAddress is the address that a partner saw in place of the one meant; the
 // zero one if it saw the right one or did not say. A private address is no
 // surprise of ours: a load balancer of theirs hides who comes. Of a control it is
 // wrong only if it is one of our sending addresses: then it vouches for nothing.
 func (c *partnersCheck) wrongAddress(r smtp.Result) netip.Addr {
 	seen, meant := r.SeenIP.Unmap(), r.Vantage.IP.Unmap()
-	hidden := !seen.IsGlobalUnicast() || seen.IsPrivate() || sharedSpace.Contains(seen)
 	switch {
-	case !seen.IsValid(), seen == meant, hidden:
+	case !seen.IsValid(), seen == meant, smtp.Hidden(seen):
 		return netip.Addr{}
 	case r.Vantage.Control && !slices.ContainsFunc(c.Config.Addresses, func(a config.Address) bool { return a.IP == seen }):
 		return netip.Addr{}

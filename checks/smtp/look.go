@@ -151,7 +151,7 @@ func Compare(us Side, controls []Side) Comparison {
 		return Comparison{ID: "deferred", Words: fmt.Sprintf("%s put %s off: %s", us.Partner, who, us.Why), Next: "a deferral says nothing about capabilities; explain the reply and try later"}
 	case us.Outcome.Verdict() == reputation.Unknown:
 		return Comparison{ID: "unknown", Words: fmt.Sprintf("what %s offers %s could not be told: %s", us.Partner, who, us.Why), Next: unknownNext(us, controls)}
-	case us.SeenIP.IsValid():
+	case us.SeenIP.IsValid() && !Hidden(us.SeenIP):
 		// NAT surprises are told before anything is blamed (rule of truth 10).
 		return Comparison{ID: "other-address", Words: fmt.Sprintf("%s saw %s, not %s (NAT, or the wrong source): it %s that address, which says nothing about ours", us.Partner, us.SeenIP, who, LossWords(us.Outcome)),
 			Next: fmt.Sprintf("make %s the source (bind, via, or the firewall's NAT rule), or configure %s as the sending IP; then probe again. repwatch check %s tells of the address that was seen", who, us.SeenIP, us.SeenIP)}
@@ -170,6 +170,16 @@ func compareGood(us Side, controls []Side) Comparison {
 		}
 	}
 	return c
+}
+
+// sharedSpace is the carriers' side of NAT (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// Hidden reports that an address is none of the public Internet: a partner that
+// saw it has a gateway or load balancer that hides who comes, which is no surprise of ours.
+func Hidden(seen netip.Addr) bool {
+	seen = seen.Unmap()
+	return !seen.IsGlobalUnicast() || seen.IsPrivate() || sharedSpace.Contains(seen)
 }
 
 func compareLoss(us Side, controls []Side) Comparison {

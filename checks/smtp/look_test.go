@@ -108,6 +108,10 @@ func TestCompare(t *testing.T) {
 	good, gone, silent := side(reputation.Advertised, "spare", "SIZE", "STARTTLS", "DSN"), side(reputation.Absent, "spare"), side(reputation.OutcomeUnknown, "spare")
 	natted := us(reputation.Absent)
 	natted.SeenIP = netip.MustParseAddr("203.0.113.99")
+	gateway := us(reputation.Absent)
+	gateway.SeenIP = netip.MustParseAddr("10.1.2.3")
+	shared := us(reputation.Absent)
+	shared.SeenIP = netip.MustParseAddr("100.64.1.1")
 	mixed := us(reputation.Absent)
 	mixed.Mixed = true
 	for _, tt := range []struct {
@@ -126,6 +130,8 @@ func TestCompare(t *testing.T) {
 		{"all is well", us(reputation.Advertised), []Side{gone}, "ok", nil},
 		{"fewer capabilities than the control", side(reputation.Advertised, "203.0.113.7", "STARTTLS", "SIZE"), []Side{good}, "fewer", []string{"but not DSN"}},
 		{"they saw somebody else", natted, []Side{good}, "other-address", []string{"saw 203.0.113.99, not 203.0.113.7", "NAT"}},
+		{"a gateway of theirs hides us", gateway, []Side{good}, "withheld", []string{"about our address"}},
+		{"carrier-grade NAT hides us", shared, []Side{good}, "withheld", nil},
 		{"a pool in disagreement", mixed, []Side{good}, "mixed", []string{"no loss"}},
 		{"put off", us(reputation.Deferred), []Side{good}, "deferred", nil},
 		{"only our path is dead", us(reputation.OutcomeUnknown), []Side{good}, "unknown", []string{"because"}},
