@@ -202,7 +202,7 @@ func LookAtNotify(cfg *config.Loaded) []Check {
 	}
 	switch {
 	case len(out) == 0:
-		out = append(out, Check{Area: AreaNotify, State: Warn, Why: "nobody would be told of anything", Next: "configure notify: slack, email or webhook"})
+		out = append(out, Check{Area: AreaNotify, State: Warn, Why: "nobody would be told but the daemon's log", Next: "configure notify: slack, email or webhook"})
 	case len(out) == 1 && n.Log != nil:
 		out[0].State, out[0].Why, out[0].Next = Warn, "messages go to the log only, where nobody is woken", "configure notify: slack, email or webhook"
 	}

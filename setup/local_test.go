@@ -136,7 +136,7 @@ func TestLookAtNotify(t *testing.T) {
 		state State
 		why   string
 	}{
-		{"{}", Warn, "nobody would be told"},
+		{"{}", Warn, "nobody would be told but the daemon's log"},
 		{"notify: {log: {}}", Warn, "log only"},
 		{`notify: {slack: {token: "${env:A}", channel: "#mail"}}`, OK, "Slack is configured for #mail"},
 		{`notify: {slack: {webhook_url: "https://hooks.example/x"}}`, OK, "neither edit nor thread"},

@@ -71,6 +71,12 @@ func (d *Daemon) build(ctx context.Context, cfg *config.Loaded) (*generation, er
 		g.checks[c.Name()] = c
 	}
 	g.notifiers, g.problems = notify.Build(cfg, d.log, cfg.Redact)
+	if len(g.notifiers)+len(g.problems)+len(d.opt.Extra) == 0 { // somebody has to be told
+		d.log.Warn("no notifier is configured: alerts go to this log", "hint", "notify: slack, email or webhook")
+		logs := *cfg
+		logs.Notify.Log = &config.LogOut{}
+		g.notifiers, g.problems = notify.Build(&logs, d.log, cfg.Redact)
+	}
 	g.notifiers = append(g.notifiers, d.opt.Extra...)
 	g.dispatcher, err = notify.New(d.opt.DB, g.notifiers, d.log, d.notifierHealth)
 	if err != nil {

@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -32,5 +34,23 @@ func TestDiffOfManyIsShort(t *testing.T) {
 	got := Diff(load(t, house), load(t, other(house, "sending_ips: [", "sending_ips: [{range: 203.0.113.64/26}, ")))
 	if len(got) != 21 || got[20] != "watched now: sending IP: and 44 more" {
 		t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
+	}
+}
+
+// Where nobody is configured to be told, the log is: an incident never goes unsaid.
+func TestWithoutNotifiersTheLogIsTold(t *testing.T) {
+	cfg := load(t, house)
+	d, err := New(Options{DB: openStore(t, filepath.Join(t.TempDir(), "r.db")), Config: cfg, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.opt.DB.Close()
+	g, err := d.build(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.close()
+	if got := g.dispatcher.Names(); !slices.Equal(got, []string{"log"}) {
+		t.Errorf("told are %q, want the log", got)
 	}
 }
