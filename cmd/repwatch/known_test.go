@@ -1,14 +1,17 @@
 package main
 
 import (
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"repwatch/api"
 	past "repwatch/internal/filled"
 	"repwatch/store"
 )
@@ -60,3 +63,13 @@ func still(ts *testscript.TestScript, neg bool, args []string) {
 // anyMoment is a moment, or a span of them, as tables show it.
 var anyMoment = regexp.MustCompile(`between (20\d\d-\d\d-\d\d )?\d\d:\d\d and 20\d\d-\d\d-\d\d \d\d:\d\d UTC|` +
 	`20\d\d-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?(-\d\d:\d\d)?( - 20\d\d-\d\d-\d\d \d\d:\d\d)?`)
+
+// A list that is believed but names most of us at once waits for its second look; status says so.
+func TestStatusSaysWhatIsHeldBack(t *testing.T) {
+	v := statusView{view: view{term: newTerm(io.Discard)}}
+	at := time.Now()
+	said := v.listWords(api.ListStatus{ID: "l1", Health: "ok", Told: true, Sure: &at, Subjects: 8, Unknown: 7, Why: "it names 7 of 8 asked at once"})
+	if said != "held back: it names 7 of 8 asked at once; 7 of 8 unknown" {
+		t.Errorf("said %q", said)
+	}
+}

@@ -152,6 +152,8 @@ func (v statusView) listWords(l api.ListStatus) string {
 		parts = append(parts, v.paint(yellow, "nothing told yet"))
 	case !l.Told:
 		parts = append(parts, v.paint(yellow, "silent")+": last told "+v.ago(l.Sure)+prefix(": ", l.Why))
+	case l.Health == "ok" && l.Why != "": // it is held back: rule of truth 2, second look
+		parts = append(parts, v.paint(yellow, "held back")+": "+l.Why)
 	}
 	if l.Listed > 0 {
 		parts = append(parts, v.paint(red, fmt.Sprintf("lists %d of %d", l.Listed, l.Subjects)))
