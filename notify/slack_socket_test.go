@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -55,6 +56,13 @@ func listen(t *testing.T, appToken string) *clicks {
 	return c
 }
 
+// actions are those carried out so far.
+func (c *clicks) actions() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.acted)
+}
+
 func (c *clicks) act(_ context.Context, action, id, user string) (string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,8 +102,8 @@ func TestButtons(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the click is acknowledged and answered", func() bool { return c.slack.Acknowledged(id) && len(c.whispers()) == 1 })
-	if c.acted[0] != "ack 7 by U0POSTMASTER (U0POSTMASTER)" || c.whispers()[0] != "U0POSTMASTER: Acknowledged &lt;#7&gt;" {
-		t.Errorf("acted %q, answered %q", c.acted, c.whispers())
+	if c.actions()[0] != "ack 7 by U0POSTMASTER (U0POSTMASTER)" || c.whispers()[0] != "U0POSTMASTER: Acknowledged &lt;#7&gt;" {
+		t.Errorf("acted %q, answered %q", c.actions(), c.whispers())
 	}
 	c.slack.DropSockets() // the library connects again
 	c.mu.Lock()
@@ -110,7 +118,7 @@ func TestButtons(t *testing.T) {
 	if got := c.whispers()[1]; got != "U0POSTMASTER: That did not work: incident 7 is over" {
 		t.Errorf("answered %q", got)
 	}
-	before := len(c.acted)
+	before := len(c.actions())
 	id, err = c.slack.Click(ctx, "U0POSTMASTER", m, "someone-elses:button", "7")
 	if err != nil {
 		t.Fatal(err)

@@ -122,7 +122,7 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 			}
 		}
 		s.start()
-		s.until(40 * minute)
+		s.until(49 * minute) // the sweep of 45 min sees the listing
 		if n := len(s.ears[0].of(incident.AlertNotice)); n != 1 || !s.d.full.Load() {
 			s.Errorf("told %d times that the disk is full (%v)", n, s.d.full.Load())
 		}

@@ -362,7 +362,8 @@ func TestBrowser(t *testing.T) {
 		b := b.in(t)
 		b.visit("/timeline?last=1d")
 		b.do(chromedp.SendKeys(`input[name="partner"]`, "xbl"), chromedp.Submit(`main form.filters`))
-		b.do(chromedp.WaitReady("svg.time"))
+		b.do(chromedp.WaitReady(`input[name="partner"][value="xbl"]`), chromedp.WaitReady("svg.time"))
+		b.sees("Live.")
 		rows := value(b, chromedp.Evaluate[[]string](`[...document.querySelectorAll("svg.time text.row")].map(t => t.textContent)`))
 		if !slices.Equal(rows, []string{"xbl"}) {
 			t.Errorf("filtered by xbl, and yet there are %q", rows)

@@ -31,8 +31,8 @@ func (a *app) demo() *cobra.Command {
 		Short: "See it work: two real cases, no network needed",
 		Long: `Run the real daemon against a small internet inside this process: lists, a
 resolver, partners' mail servers and a control vantage on loopback. Two cases
-from the field are played, and alerts are printed as they come. No network and no
-configuration are needed, and nothing stays behind.
+from the field are played, and alerts are printed as they come. No network and
+no configuration are needed, and nothing stays behind.
 
   1. An address gets onto an exploit list, and a partner withdraws STARTTLS from
      it; after delisting it comes back.

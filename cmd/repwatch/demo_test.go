@@ -25,7 +25,7 @@ func TestDemoTellsBothStories(t *testing.T) {
 		"contoso.example withdrew STARTTLS and DSN from 203.0.113.7, probably because it is on xbl",
 		"no longer on xbl",
 		"the end of #1",
-		"STARTTLS is back for 203.0.113.7",
+		"STARTTLS and DSN are back for 203.0.113.7",
 		"of the delisting from xbl",
 		"alert #2",
 		"fabrikam.example withdrew STARTTLS from 203.0.113.8 by its own judgement",

@@ -31,7 +31,7 @@ func (a *app) report() *cobra.Command {
 	var f reportFlags
 	c := &cobra.Command{
 		Use:   "report",
-		Short: "The weekly report: what was disturbed, whose fault it was, what comes next",
+		Short: "The week: what was disturbed, whose doing, what comes next",
 		Long: `Write the report of a calendar week (in schedule.timezone; without --week of the last
 one that is over), or of the time since a moment: one sentence and a light, the
 week in numbers against last week and the median of four, a picture, what is open,
