@@ -66,6 +66,7 @@ func TestDaemonOnlyWeCannotSeeIt(t *testing.T) {
 	d.only("the end", func(i incidentDoc) bool { return i.Status == "resolved" && i.verdict() == "private" })
 	d.wait("the green message", func() bool { roots := d.slack.Roots(); return len(roots) == 1 && roots[0].Color == slackGreen })
 	d.stop()
+	d.replayAgrees("private", "")
 	d.sound()
 }
 
