@@ -42,7 +42,7 @@ var needs = map[string][]string{
 }
 
 // Require skips the test, loudly, unless every tool is there: rbldnsd, unbound,
-// nsd, postfix, exim4, swaks, openssl. Where CI is set it fails instead: a suite
+// nsd, postfix, exim4, swaks, openssl, promtool, prometheus. Where CI is set it fails instead: a suite
 // that quietly tests less is no suite. With -short it skips in any case.
 func Require(t testing.TB, tools ...string) {
 	t.Helper()
@@ -83,7 +83,7 @@ func inCI(value string) bool {
 	return !slices.Contains([]string{"", "0", "false"}, strings.ToLower(value))
 }
 
-// Command prepares a tool such as swaks or openssl with the environment it needs
+// Command prepares a tool such as swaks or promtool with the environment it needs
 // where it was unpacked rather than installed. It is killed when the test ends.
 func Command(t testing.TB, tool string, args ...string) *exec.Cmd {
 	t.Helper()
