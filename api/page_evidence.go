@@ -1,10 +1,10 @@
 package api
 
 import (
-	"slices"
 	"time"
 
 	"repwatch/config"
+	"repwatch/incident"
 	"repwatch/reputation"
 	"repwatch/store"
 )
@@ -39,11 +39,13 @@ type Sides struct {
 	Control    *ControlSide `json:"control"` // null: no control looks there
 }
 
-// ControlSide is what a clean vantage is offered, as of its last look.
+// ControlSide is what a clean vantage is offered: while a loss lasts as of its last
+// look, afterwards as it was when the loss ended.
 type ControlSide struct {
-	Name   string   `json:"name"`
-	MX     string   `json:"mx"`
-	Offers []string `json:"offers"`
+	Name       string   `json:"name"`
+	MX         string   `json:"mx"`
+	Offers     []string `json:"offers"`
+	Transcript []string `json:"transcript"`
 	Pair
 }
 
@@ -75,7 +77,7 @@ func EvidenceOf(tx *store.Tx, cfg *config.Loaded, now time.Time, id string) (Evi
 		w := e.Wire
 		one := Sides{Subject: e.Subject.String(), IP: e.Subject.Who(), Partner: e.Subject.Target, Words: episodeWords(e), MX: w.MX, Addrs: orEmpty(w.Addrs), Looks: w.Looks,
 			Offers: orEmpty(w.Offers), Went: orEmpty(w.Went), Came: orEmpty(w.Came), Reply: w.Reply, Meaning: w.Meaning, SeenIP: w.SeenIP, Faults: orEmpty(w.Faults), Transcript: orEmpty(w.Transcript)}
-		if one.Control, err = controlSide(tx, cfg, e.Subject.Target); err != nil {
+		if one.Control, err = controlSide(tx, cfg, e); err != nil {
 			return doc, err
 		}
 		doc.Sides = append(doc.Sides, one)
@@ -83,19 +85,26 @@ func EvidenceOf(tx *store.Tx, cfg *config.Loaded, now time.Time, id string) (Evi
 	return doc, tx.Err()
 }
 
-// controlSide is the control that looked last.
-func controlSide(tx *store.Tx, cfg *config.Loaded, partner string) (*ControlSide, error) {
-	var best *ControlSide
-	for _, c := range cfg.Control {
-		s := reputation.Subject{Kind: reputation.KindControl, Target: partner}
-		s.SetWho(c.Name)
-		w, ok, err := tx.Wire().Get(s)
-		if err != nil {
-			return nil, err
-		}
-		if ok && (best == nil || best.Sure == nil || w.LastSure.After(*best.Sure)) {
-			best = &ControlSide{Name: c.Name, MX: w.MX, Offers: slices.Clone(orEmpty(w.Offers)), Pair: pairOf(s, w)}
-		}
+func controlSide(tx *store.Tx, cfg *config.Loaded, e incident.Episode) (*ControlSide, error) {
+	if w := e.Witness; w != nil {
+		return witnessSide(*w, Pair{From: w.Name, Outcome: w.Outcome, Sure: utc(w.At), Looked: utc(w.At)}), nil
 	}
-	return best, nil
+	names := make([]string, len(cfg.Control))
+	for i, c := range cfg.Control {
+		names[i] = c.Name
+	}
+	w, err := tx.Witness(e.Subject.Target, names)
+	if err != nil || w == nil {
+		return nil, err
+	}
+	s := reputation.Subject{Kind: reputation.KindControl, Target: e.Subject.Target}
+	s.SetWho(w.Name)
+	row, _, err := tx.Wire().Get(s)
+	return witnessSide(*w, pairOf(s, row)), err
+}
+
+// witnessSide shows the sure look, whatever became of looks since.
+func witnessSide(w incident.Witness, p Pair) *ControlSide {
+	p.Outcome = w.Outcome
+	return &ControlSide{Name: w.Name, MX: w.MX, Offers: orEmpty(w.Offers), Transcript: orEmpty(w.Transcript), Pair: p}
 }

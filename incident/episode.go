@@ -92,6 +92,16 @@ type Fault struct {
 	Do     string            `json:"do,omitempty"`
 }
 
+// Witness is what a control was offered by a partner that withheld something from us.
+type Witness struct {
+	Name       string             `json:"name"`
+	At         time.Time          `json:"at"` // of its last sure look
+	MX         string             `json:"mx,omitempty"`
+	Outcome    reputation.Outcome `json:"outcome"`
+	Offers     []string           `json:"offers,omitempty"`
+	Transcript []string           `json:"transcript,omitempty"`
+}
+
 // Episode is a bad state of a subject, with bracketed begin and end.
 type Episode struct {
 	ID      uint64             `json:"id"`
@@ -107,6 +117,7 @@ type Episode struct {
 	Listing *reputation.Listing `json:"listing,omitempty"`
 	Wire    *Wire               `json:"wire,omitempty"`
 	Fault   *Fault              `json:"fault,omitempty"`
+	Witness *Witness            `json:"witness,omitempty"` // of a loss that is over; nil: no control looks there
 
 	Incident string `json:"incident,omitempty"` // empty: it is in none (policy and neutral listings)
 }

@@ -169,6 +169,8 @@ type episodeRow struct {
 	Unwatched bool   `json:"u,omitempty"`
 	Incident  string `json:"i,omitempty"`
 
+	Witness *incident.Witness `json:"witness,omitempty"`
+
 	More *moreOfEpisode `json:"more,omitempty"` // nil: begin and evidence are the record's
 }
 
@@ -184,7 +186,7 @@ type moreOfEpisode struct {
 
 func (tx *Tx) encodeEpisode(_ uint64, e incident.Episode) ([]byte, error) {
 	row := episodeRow{Seq: e.Seq, EndAfter: stampOf(e.End.After), EndBy: stampOf(e.End.By), Ended: stampOf(e.Ended),
-		Unwatched: e.Unwatched, Incident: e.Incident}
+		Unwatched: e.Unwatched, Incident: e.Incident, Witness: e.Witness}
 	var err error
 	if row.Subject, err = tx.nameOf(e.Subject); err != nil {
 		return nil, err
@@ -230,7 +232,7 @@ func (tx *Tx) decodeEpisode(id uint64, raw []byte) (e incident.Episode, err erro
 		return e, damage("episode %d cannot be read: %w", id, err)
 	}
 	e = incident.Episode{ID: id, Seq: row.Seq, End: reputation.Bracket{After: row.EndAfter.Time, By: row.EndBy.Time},
-		Ended: row.Ended.Time, Unwatched: row.Unwatched, Incident: row.Incident}
+		Ended: row.Ended.Time, Unwatched: row.Unwatched, Incident: row.Incident, Witness: row.Witness}
 	if e.Subject, err = tx.named(row.Subject); err != nil {
 		return e, err
 	}

@@ -172,6 +172,11 @@ func (x *fold) shut(id uint64, r incident.Record) error {
 		return err
 	}
 	e.End, e.Ended, e.Unwatched = r.Bracket, x.now, r.What == incident.Unwatched
+	if e.Subject.Kind == reputation.KindWire {
+		if e.Witness, err = x.tx.Witness(e.Subject.Target, x.controlNames()); err != nil {
+			return err
+		}
+	}
 	return x.tx.Episodes().Put(id, e)
 }
 

@@ -73,6 +73,9 @@ func (x *fold) noteWire(row *store.Wire, w checks.WireLook) {
 	if !w.NotAfter.IsZero() {
 		row.NotAfter = w.NotAfter
 	}
+	if w.Subject.Kind == reputation.KindControl && row.LastSure.Equal(w.At) {
+		row.Heard = &incident.Witness{Name: w.Subject.Who(), At: w.At, MX: row.MX, Outcome: last.Outcome, Offers: w.Evidence.Offers, Transcript: w.Evidence.Transcript}
+	}
 }
 
 func (x *fold) judgeConfig(s reputation.Subject) smtp.JudgeConfig {
