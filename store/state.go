@@ -57,7 +57,7 @@ type Wire struct {
 	NotAfter time.Time          `json:"not_after,omitzero"`
 	Offers   []string           `json:"offers,omitempty"`
 	SeenIP   string             `json:"seen_ip,omitempty"`
-	Heard    *incident.Witness  `json:"heard,omitempty"` // a control's last sure look; nil for our own addresses, whose losses keep their evidence
+	Heard    *incident.Witness  `json:"heard,omitempty"`    // a control's last sure look; nil for our own addresses, whose losses keep their evidence
 	Interval time.Duration      `json:"interval,omitempty"` // nanoseconds
 
 	FlappingSince time.Time `json:"flapping_since,omitzero"`
