@@ -86,10 +86,19 @@ func (f *folding) lossLine(e *Episode) string {
 			s += " (" + w.Meaning + ")"
 		}
 	}
-	if w.SeenIP != "" {
-		s += fmt.Sprintf("; it saw %s, not this address", w.SeenIP)
+	if ip := wrongIP(w); ip != "" {
+		s += fmt.Sprintf("; it saw %s, not this address", ip)
 	}
 	return s
+}
+
+// wrongIP is the address that the partner saw in place of ours; empty where it saw
+// ours, or where a gateway of its own hides who comes.
+func wrongIP(w *Wire) string {
+	if ip, err := netip.ParseAddr(w.SeenIP); err != nil || smtp.Hidden(ip) {
+		return ""
+	}
+	return w.SeenIP
 }
 
 // listings are the listings that last, or those that are over. Addresses of which a
@@ -265,8 +274,8 @@ func (t *touched) advise(f *folding) {
 		case e.Fault != nil && e.Fault.Do != "":
 			t.next(e.Fault.Do)
 		case isLoss(e):
-			if ip, err := netip.ParseAddr(e.Wire.SeenIP); err == nil && !ip.IsPrivate() && !ip.IsLoopback() { // a private one is a gateway of theirs
-				t.next(fmt.Sprintf("%s saw %s instead of %s: first check bind address and NAT", e.Subject.Target, e.Wire.SeenIP, e.Subject.Who()))
+			if ip := wrongIP(e.Wire); ip != "" {
+				t.next(fmt.Sprintf("%s saw %s instead of %s: first check bind address and NAT", e.Subject.Target, ip, e.Subject.Who()))
 			}
 			lost = append(lost, e)
 		}

@@ -514,3 +514,14 @@ func TestCondense(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// An address that a gateway of the partner's hides behind says nothing of our NAT (rule of truth 10).
+func TestGatewayOfThePartnerIsNoNATOfOurs(t *testing.T) {
+	for seen, ours := range map[string]bool{"198.51.100.1": true, "100.64.3.9": false, "10.0.0.5": false, "::ffff:192.168.1.1": false, "fd00::1": false} {
+		s := newStory(t)
+		s.do(lose(a+con, func(w *Wire) { w.SeenIP = seen }))
+		if text := plain(s.msgs["1"]); strings.Contains(text, "NAT") != ours || strings.Contains(text, seen) != ours {
+			t.Errorf("%s:\n%s", seen, text)
+		}
+	}
+}
