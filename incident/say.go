@@ -122,6 +122,19 @@ func (f *folding) sayTurned(e *Episode, r Record) string {
 	return fmt.Sprintf("%s %s to %s", e.Subject.Target, strings.Join(parts, "; "), e.Subject.Who())
 }
 
+// sayMixed is the news of a loss about which sure answers contradict each other, or agree again.
+func sayMixed(e *Episode, r Record) string {
+	s := fmt.Sprintf("%s answers %s ", e.Subject.Target, e.Subject.Who())
+	if r.What == Steady {
+		return s + "alike again from look to look: " + state(e)
+	}
+	s += "differently from look to look"
+	if w := r.Wire; w != nil && len(w.Went)+len(w.Came) > 0 {
+		s += " (" + strings.Join(slices.Concat(w.Went, w.Came), ", ") + ")"
+	}
+	return s + "; the loss counts until looks agree that it is over"
+}
+
 // sayRevised says what changed the mind.
 func sayRevised(was, now Incident) string {
 	s := fmt.Sprintf("On second thoughts, the cause is %s%s; before, it was taken for %s", hedge(now.Word), causeWords(now.Verdict, now.List), causeWords(was.Verdict, was.List))

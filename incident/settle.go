@@ -138,6 +138,8 @@ func (f *folding) end() {
 			t.say(f.sayRelisted(e, r))
 		case Turned, Changed:
 			t.say(f.sayTurned(e, r))
+		case Flapping, Steady:
+			t.say(sayMixed(e, r))
 		}
 	}
 }

@@ -446,6 +446,27 @@ func TestNotices(t *testing.T) {
 			t.Errorf("%+v", said)
 		}
 	})
+	t.Run("not of a pair that is lost and flaps: its incident says that too", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a + con))
+		s.wait(2 * time.Minute)
+		ofLoss := func(s *story, in *Input) { in.Changes[0].Episode = s.of(a + con).ID }
+		s.do(notice(Flapping, a+con), ofLoss)
+		s.do(notice(Flapping, a+con, dsn), ofLoss)
+		s.do(notice(Steady, a+con), ofLoss)
+		s.wantGot("opened #1", "news #1", "news #1", "news #1")
+		var said []string
+		for _, n := range s.inc("1").Said {
+			said = append(said, n.Text)
+		}
+		if want := []string{
+			"contoso.com answers " + a + " differently from look to look; the loss counts until looks agree that it is over",
+			"contoso.com answers " + a + " differently from look to look (DSN); the loss counts until looks agree that it is over",
+			"contoso.com answers " + a + " alike again from look to look: STARTTLS gone",
+		}; !slices.Equal(said, want) {
+			t.Errorf("said %q", said)
+		}
+	})
 	t.Run("none", func(t *testing.T) {
 		s := newStory(t)
 		s.do(notice(Changed, a+con), func(s *story, in *Input) {
