@@ -4,7 +4,9 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // page.html has no script and asks for nothing from anywhere: it can be mailed,
@@ -15,19 +17,66 @@ var pageText string
 
 var pageTemplate = template.Must(template.New("report").Parse(pageText))
 
-// page is what the template shows.
-type page struct {
+// Layout is the report laid out for a page: everything in words, nothing escaped.
+type Layout struct {
 	Title, Words, LightWords, Than, At, Zone string
 	Light                                    Light
-	Picture                                  template.HTML
-	Sections                                 []pageSection
+	Alt                                      string // the picture in words
+	Sections                                 []Section
 }
 
-type pageSection struct {
-	ID, Title    string
-	Head         []string
-	Rows         [][]string
-	Lines, After []string
+// Section is one part of it: a table, or items, and what is said below.
+type Section struct {
+	ID, Title string
+	Head      []string
+	Rows      [][]string
+	Items     []Item
+	After     []string
+}
+
+// Item is one thing, and what belongs to it.
+type Item struct {
+	Incident string // its number; empty: it is none
+	Text     string
+	More     []string
+}
+
+// Lay lays a report out.
+func Lay(r Report) Layout {
+	t := shown(r)
+	p := Layout{Title: t.title(), Words: oneLine(r.Words), LightWords: upper(lightWords[r.Light]), Than: oneLine(r.Than), At: t.at(r.At), Zone: r.Week.Timezone,
+		Light: r.Light, Alt: oneLine(r.Picture.Alt)}
+	for _, s := range t.sections() {
+		part := Section{ID: s.id, Title: s.title}
+		for _, i := range s.items {
+			part.Items = append(part.Items, Item{i.incident, i.text, i.more})
+		}
+		for _, line := range s.after {
+			part.After = append(part.After, upper(line)+".")
+		}
+		if s.table != nil {
+			part.Head = s.table.head
+			for _, row := range s.table.rows {
+				part.Rows = append(part.Rows, unbroken(row))
+			}
+		}
+		p.Sections = append(p.Sections, part)
+	}
+	return p
+}
+
+// shortCell is how long a cell may be, in characters, that is never broken into lines.
+const shortCell = 20
+
+// unbroken keeps short cells on one line: a length of time reads badly in three.
+func unbroken(row []string) []string {
+	out := slices.Clone(row)
+	for i, cell := range out {
+		if utf8.RuneCountInString(cell) <= shortCell {
+			out[i] = strings.ReplaceAll(cell, " ", "\u00a0")
+		}
+	}
+	return out
 }
 
 // HTML is the report as one self-contained page, the picture inside it as SVG in
@@ -52,21 +101,11 @@ func MailHTML(r Report, contentID string) (string, error) {
 
 // pageOf builds the page around a picture that is markup of our own making.
 func pageOf(r Report, picture string) (string, error) {
-	t := shown(r)
-	p := page{Title: t.title(), Words: oneLine(r.Words), LightWords: upper(lightWords[r.Light]), Than: oneLine(r.Than), At: t.at(r.At), Zone: r.Week.Timezone,
-		Light: r.Light, Picture: template.HTML(picture)}
-	for _, s := range t.sections() {
-		part := pageSection{ID: s.id, Title: s.title, Lines: s.lines}
-		for _, line := range s.after {
-			part.After = append(part.After, upper(line))
-		}
-		if s.table != nil {
-			part.Head, part.Rows = s.table.head, s.table.rows
-		}
-		p.Sections = append(p.Sections, part)
-	}
 	var b strings.Builder
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate.Execute(&b, struct {
+		Layout
+		Picture template.HTML
+	}{Lay(r), template.HTML(picture)}); err != nil {
 		return "", fmt.Errorf("the page cannot be written: %w", err)
 	}
 	return b.String(), nil

@@ -21,8 +21,11 @@ func Markdown(r Report) string {
 		if s.table != nil {
 			mdTable(line, s.table)
 		}
-		for _, l := range s.lines {
-			line("- " + mdEscape(l))
+		for _, i := range s.items {
+			line("- " + mdEscape(i.line()))
+			for _, l := range i.more {
+				line("  - " + mdEscape(l))
+			}
 		}
 		if s.table != nil && len(s.after) > 0 {
 			line("")

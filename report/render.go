@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"repwatch/incident"
 )
@@ -45,6 +46,17 @@ func Render(r Report) (out Rendered, err error) {
 
 var tones = map[Light]incident.Tone{Green: incident.ToneGood, Yellow: incident.ToneWarn, Red: incident.ToneBad, Grey: incident.ToneInfo}
 
+// few are the first items, each on one line, and how many more there are.
+func (s section) few(most int) (lines []string) {
+	for n, i := range s.items {
+		if n == most {
+			return append(lines, fmt.Sprintf("and %d more", len(s.items)-n))
+		}
+		lines = append(lines, strings.Join(append([]string{i.line()}, i.more...), "; "))
+	}
+	return lines
+}
+
 // Short is the report in a few lines, for those who get no more.
 func Short(r Report) incident.Message {
 	t := shown(r)
@@ -55,7 +67,7 @@ func Short(r Report) incident.Message {
 	for _, s := range t.sections() {
 		switch s.id {
 		case "open", "due":
-			m.Fields = append(m.Fields, incident.Field{Name: s.title, Lines: s.lines[:min(len(s.lines), 5)]})
+			m.Fields = append(m.Fields, incident.Field{Name: s.title, Lines: s.few(5)})
 		}
 	}
 	return m

@@ -6,91 +6,87 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"repwatch/correlate"
+	"repwatch/incident"
 )
 
 // section is one part of the report in words. All renderings but Slack's lay the
 // same sections out, so that they say the same.
 type section struct {
 	id, title string
-	lines     []string // items
+	items     []item
 	table     *table
 	after     []string // what is said below the table
 }
 
+// item is one thing: a line, and what belongs to it.
+type item struct {
+	incident string // its number; empty: it is none
+	text     string
+	more     []string
+}
+
+// line is the item without what belongs to it.
+func (i item) line() string {
+	if i.incident == "" {
+		return i.text
+	}
+	return "#" + i.incident + ": " + i.text
+}
+
+func itemsOf(lines []string) []item {
+	out := make([]item, len(lines))
+	for n, l := range lines {
+		out[n].text = l
+	}
+	return out
+}
+
 type table struct {
 	head []string
-
 	rows [][]string
 }
 
-// told is a report with the zone that its times are shown in.
-type told struct {
-	Report
-	zone *time.Location
-}
+// none is a cell that has nothing to say.
+const none = "-"
 
-// shown prepares a report for people: in the zone of its week.
-func shown(r Report) told {
-	zone, err := time.LoadLocation(r.Week.Timezone)
-	if err != nil { // the host that shows it does not know the zone of the host that wrote it
-		zone = time.UTC
+// without leaves out columns in which no row has anything to say; the first stays.
+func (t *table) without() *table {
+	if t == nil {
+		return nil
 	}
-	return told{r, zone}
-}
-
-func (t told) at(p *time.Time) string {
-	if p == nil {
-		return "-"
+	out := &table{rows: make([][]string, len(t.rows))}
+	for c, head := range t.head {
+		if c > 0 && !slices.ContainsFunc(t.rows, func(row []string) bool { return row[c] != "" && row[c] != none }) {
+			continue
+		}
+		out.head = append(out.head, head)
+		for r, row := range t.rows {
+			out.rows[r] = append(out.rows[r], row[c])
+		}
 	}
-	return p.In(t.zone).Format("2006-01-02 15:04")
-}
-
-func (t told) day(p *time.Time) string {
-	if p == nil {
-		return "now"
-	}
-	return p.In(t.zone).Format(time.DateOnly)
-}
-
-// title names the time that the report is about.
-func (t told) title() string {
-	if t.Week.From == nil || t.Week.To == nil {
-		return "Mail reputation"
-	}
-	from, to := t.Week.From.In(t.zone), t.Week.To.In(t.zone)
-	if t.Week.ID == "" {
-		return fmt.Sprintf("Mail reputation, %s to %s", from.Format("2 January 2006 15:04"), to.Format("2 January 2006 15:04"))
-	}
-	last := to.Add(-time.Second)
-	layout := "2 January 2006"
-	if from.Year() == last.Year() {
-		layout = "2 January"
-	}
-	year, n := from.ISOWeek()
-	return fmt.Sprintf("Mail reputation, week %d of %d (%s to %s)", n, year, from.Format(layout), last.Format("2 January 2006"))
-}
-
-// lightWords say what a light means.
-var lightWords = map[Light]string{
-	Green:  "green: nothing hurt",
-	Yellow: "yellow: something may hurt, little did",
-	Red:    "red: mail was disturbed",
-	Grey:   "grey: too little could be told",
+	return out
 }
 
 // sections are the report in order.
 func (t told) sections() []section {
 	all := []section{t.boss(), t.openNow(), t.hurt(), t.harmless(), t.partners(), t.providers(), t.whatHappened(), t.blindSpots(), t.dueSoon(), t.whatWasLearned(), t.pools(), t.delisting()}
-	all = slices.DeleteFunc(all, func(s section) bool { return len(s.lines)+len(s.after) == 0 && s.table == nil })
-	for _, s := range all {
-		s.clean()
+	all = slices.DeleteFunc(all, func(s section) bool { return len(s.items)+len(s.after) == 0 && s.table == nil })
+	for n := range all {
+		all[n].table = all[n].table.without()
+		all[n].clean()
 	}
 	return all
 }
 
 // clean makes foreign text harmless to any layout.
 func (s section) clean() {
-	parts := [][]string{s.lines, s.after}
+	parts := [][]string{s.after}
+	for n := range s.items {
+		s.items[n].text = oneLine(s.items[n].text)
+		parts = append(parts, s.items[n].more)
+	}
 	if s.table != nil {
 		parts = append(parts, s.table.rows...)
 	}
@@ -104,163 +100,61 @@ func (s section) clean() {
 // boss is the week in five numbers.
 func (t told) boss() section {
 	s := t.Sum
-	then := func(f func(*Numbers) string) []string {
-		last, median := "not watched", "not watched"
+	row := func(what, now string, f func(*Numbers) string) []string {
+		out := []string{what, now, none, none}
 		if s.LastWeek != nil {
-			last = f(s.LastWeek)
+			out[2] = f(s.LastWeek)
 		}
-		if s.Median != nil {
-			median = f(s.Median)
+		if s.Median != nil && s.MedianWeeks > 1 { // of one week it would be that week once more
+			out[3] = f(s.Median)
 		}
-		return []string{last, median}
+		return out
 	}
-	row := func(what string, f func(*Numbers) string) []string {
-		return append([]string{what, f(&s.Numbers)}, then(f)...)
-	}
-	delayed := s.MessagesWhy
+	delayed := "not known"
 	if s.MessagesDelayed != nil {
 		delayed = fmt.Sprint(*s.MessagesDelayed)
 	}
-	out := section{id: "numbers", title: "In numbers", table: &table{
-		head: []string{"", "this week", "last week", fmt.Sprintf("median of %s", counted(s.MedianWeeks, "week"))},
-		rows: [][]string{
-			{"Messages delayed", delayed, "", ""},
-			row("Partners affected", func(n *Numbers) string { return fmt.Sprint(n.PartnersAffected) }),
-			row("Partner-hours of loss", func(n *Numbers) string { return total(n.LossHours.Seen) }),
-			row("Listings", func(n *Numbers) string { return fmt.Sprint(n.Listings) }),
-			row("Hours with a listing", func(n *Numbers) string { return total(n.ListingHours.Seen) }),
-		}}}
+	unit := "week"
 	if t.Week.ID == "" {
-		out.table.head = []string{"", "this time", "the time before", "median of the " + counted(s.MedianWeeks, "time") + " before"}
+		unit = "time"
 	}
-	out.table.rows[2][1], out.table.rows[4][1] = s.LossHours.total(), s.ListingHours.total() // exact where it matters
-	out.table.rows[1][1] += fmt.Sprintf(" of %d", s.PartnersWatched)
+	out := section{id: "numbers", title: "In numbers", table: &table{
+		head: []string{"", "the " + unit, "the " + unit + " before", fmt.Sprintf("median of the %d before", s.MedianWeeks)},
+		rows: [][]string{
+			{"Messages delayed", delayed, none, none},
+			row("Partners affected", fmt.Sprintf("%d of %d", s.PartnersAffected, s.PartnersWatched), func(n *Numbers) string { return fmt.Sprint(n.PartnersAffected) }),
+			row("Partner-hours of loss", s.LossHours.total(), func(n *Numbers) string { return total(n.LossHours.Seen) }), // the bracket where it matters
+			row("Listings", fmt.Sprint(s.Listings), func(n *Numbers) string { return fmt.Sprint(n.Listings) }),
+			row("Hours with a listing", s.ListingHours.total(), func(n *Numbers) string { return total(n.ListingHours.Seen) }),
+		}}}
 	for _, f := range s.Whose {
-		out.after = append(out.after, fmt.Sprintf("Whose doing: %s, %s at %s (%s)", whoseWords(f.Whose), f.Hours.total(), counted(f.Partners, "partner"), counted(f.Incidents, "incident")))
+		out.after = append(out.after, fmt.Sprintf("whose doing: %s: %s at %s, %s", whoseWords(f.Whose), f.Hours.total(), counted(f.Partners, "partner"), counted(f.Incidents, "incident")))
+	}
+	if s.MessagesDelayed == nil {
+		out.after = append(out.after, "how many messages were delayed is "+s.MessagesWhy)
 	}
 	return out
 }
 
 func (t told) openNow() section {
-	out := section{id: "open", title: "Open now"}
+	out := section{id: "open", title: t.dated("Open now")}
+	if t.asOf() != "" {
+		out.title = t.dated("Open")
+	}
 	for _, o := range t.Open {
-		line := fmt.Sprintf("#%s, %s old, %s: %s", o.ID, lasting(o.Age), o.Impact, o.Words)
+		one := item{incident: o.ID, text: o.Words, more: []string{fmt.Sprintf("%s, open for %s", o.Impact, lasting(o.Age))}}
 		if o.InHand {
-			line += " (in hand)"
+			one.more[0] += ", in hand"
 		}
 		if o.Next != "" {
-			line += ". Next: " + o.Next
+			one.more = append(one.more, "next: "+o.Next)
 		}
-		out.lines = append(out.lines, line)
+		out.items = append(out.items, one)
 	}
 	if len(t.Open) == 0 {
-		out.lines = []string{"nothing is open"}
+		out.items = itemsOf([]string{"nothing is open"})
 	}
 	return out
-}
-
-func (t told) hurt() section {
-	return section{id: "hurt", title: "Listings that hurt", table: t.listings(t.Listings.Hurt, true)}
-}
-
-func (t told) harmless() section {
-	return section{id: "harmless", title: "Listings that broke nothing", table: t.listings(t.Listings.Harmless, false)}
-}
-
-func (t told) listings(all []Listing, hurt bool) *table {
-	if len(all) == 0 {
-		return nil
-	}
-	out := &table{head: []string{"list", "impact", "listed", "for", "still"}}
-	if hurt {
-		out.head = append(out.head, "lost because of it")
-	}
-	for _, l := range all {
-		still := "no"
-		if l.Open > 0 {
-			still = fmt.Sprint(l.Open)
-		}
-		row := []string{l.Name, l.Impact.String(), enumerate(l.Subjects, 3), l.Union.String(), still}
-		if hurt {
-			row = append(row, fmt.Sprintf("%s (%s)", enumerate(l.Partners, 3), numbered(l.Incidents)))
-		}
-		out.rows = append(out.rows, row)
-	}
-	return out
-}
-
-func numbered(ids []string) string {
-	out := make([]string, len(ids))
-	for i, id := range ids {
-		out[i] = "#" + id
-	}
-	return enumerate(out, 5)
-}
-
-// maxPartners bounds the partners that are shown one by one.
-const maxPartners = 20
-
-func (t told) partners() section {
-	return trouble("partners", "Partners", t.Partners, func(p Partner) string { return p.Provider })
-}
-
-func (t told) providers() section {
-	if len(t.Providers) < 2 {
-		return section{}
-	}
-	return trouble("providers", "Providers", t.Providers, func(p Partner) string { return counted(len(p.Members), "partner") })
-}
-
-func trouble(id, title string, all []Partner, second func(Partner) string) section {
-	out := section{id: id, title: title}
-	rows := [][]string{}
-	quiet := 0
-	for _, p := range all {
-		if p.Losses == 0 && !p.refused() || len(rows) == maxPartners {
-			quiet++
-			continue
-		}
-		rows = append(rows, []string{p.Name, second(p), lengthOrNone(p.Lost), lengthOrNone(p.Rejected), lengthOrNone(p.Deferred), p.TLS.String(), p.Looks.String(), sides(p.Why)})
-	}
-	if len(rows) > 0 {
-		out.table = &table{head: []string{title[:len(title)-1], "", "lost", "refused", "put off", "TLS available", "looks", "whose doing"}, rows: rows}
-		if id == "partners" {
-			out.table.head[1] = "provider"
-		}
-	}
-	switch {
-	case quiet > 0 && len(rows) > 0:
-		out.after = []string{fmt.Sprintf("%d more had less trouble or none", quiet)}
-	case quiet > 0 && id == "partners":
-		out.after = []string{fmt.Sprintf("none of %d had trouble", quiet)}
-	}
-	return out
-}
-
-func (p Partner) refused() bool { return p.Looks != nil && p.Looks.Rejected+p.Looks.Deferred > 0 }
-
-func lengthOrNone(h Hours) string {
-	if h.High == 0 {
-		return "-"
-	}
-	return h.String()
-}
-
-// String is what our own sessions met.
-func (l *Looks) String() string {
-	if l == nil {
-		return "not kept"
-	}
-	parts := []string{fmt.Sprint(l.All)}
-	for _, part := range []struct {
-		n    int
-		what string
-	}{{l.Rejected, "refused"}, {l.Deferred, "put off"}, {l.NoTLS, "without TLS"}, {l.Unknown, "unknown"}} {
-		if part.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 // maxEvidence bounds what is said of one incident; repwatch incidents ID has all.
@@ -269,93 +163,131 @@ const maxEvidence = 3
 func (t told) whatHappened() section {
 	out := section{id: "incidents", title: "What happened"}
 	for _, i := range t.Incidents {
-		line := fmt.Sprintf("#%s, %s: %s", i.ID, t.at(i.Opened), i.Words)
+		lasts := t.between(i.Opened, i.Resolved)
+		if i.Status == incident.Open {
+			lasts = "since " + t.moment(i.Opened)
+		}
+		one := item{incident: i.ID, text: strings.TrimPrefix(i.Words, "Over: ")}
 		if i.Hours.High > 0 {
-			line += fmt.Sprintf(" (%s of loss)", i.Hours.total())
+			lasts += fmt.Sprintf("; in the week %s of loss at %s", i.Hours.total(), counted(len(i.Partners), "partner"))
 		}
-		line += ". " + upper(t.verdict(i))
-		if len(i.Evidence) > 0 {
-			line += ": " + strings.Join(i.Evidence[:min(len(i.Evidence), maxEvidence)], "; ")
-		}
-		out.lines = append(out.lines, line)
+		one.more = append(one.more, lasts)
+		one.more = append(one.more, t.verdict(i))
+		one.more = append(one.more, i.Evidence[:min(len(i.Evidence), maxEvidence)]...)
+		out.items = append(out.items, one)
 	}
-	if len(out.lines) == 0 {
-		out.lines = []string{"no incident"}
+	if len(out.items) == 0 {
+		out.items = itemsOf([]string{"no incident"})
 	}
 	return out
 }
 
+// verdictWords say a verdict to people; docs/correlation.md has the rules behind each.
+var verdictWords = map[correlate.Cause]string{
+	correlate.ByListing: "a listing", correlate.ByLists: "a listing, of several that fit", correlate.ByAbuse: "the partner saw what the lists saw",
+	correlate.Private: "the partner's own judgement of us", correlate.ByPartner: "a change for everybody", correlate.ByPath: "a fault of the path",
+	correlate.Unexplained: "nothing that we watch explains it", correlate.Undetermined: "several causes fit",
+}
+
+// verdict is whose doing it was, and how sure that is. Whether it may still change
+// matters only while it lasts.
 func (t told) verdict(i Incident) string {
 	switch {
-	case i.Verdict == "":
-		return string(i.Kind) + " side"
-	case i.Verdict == "listed":
-		return "a listing that broke nothing"
+	case i.Kind == incident.Own:
+		return "our side: our own set-up"
+	case i.Kind == incident.Health:
+		return "our side: we could not see"
+	case i.Verdict == incident.JustListed:
+		return "our side: a listing that broke nothing"
 	}
-	s := whoseWords(i.Whose) + " (" + string(i.Verdict)
+	s := whoseWords(i.Whose) + ": " + cmp.Or(verdictWords[i.Verdict], string(i.Verdict), "no verdict yet")
 	if i.Whose != Unclear && i.Confidence != nil {
-		s += fmt.Sprintf(", %s, %s", i.Word, percent(min(*i.Confidence, .9995))) // nobody is ever quite sure
+		s += fmt.Sprintf("; %s (%s)", i.Word, probability(*i.Confidence))
 	}
-	if i.Provisional {
-		s += ", provisional"
+	if i.Provisional && i.Status == incident.Open {
+		s += "; this may still change"
 	}
-	return s + ")"
+	return s
 }
+
+// partWords name what of our own seeing failed.
+var partWords = map[string]string{"resolver": "our resolver failed", "coverage": "too few lists answered", "port25": "port 25 was closed to us", "looking": "no look was taken"}
 
 func (t told) blindSpots() section {
 	b := t.Blind
 	out := section{id: "blind", title: "Blind spots"}
-	out.lines = append(out.lines, fmt.Sprintf("unknown: %s of list-hours, %s of partner-hours", percent(b.Lists), percent(b.Partners)))
-	out.lines = append(out.lines, b.Looking...)
+	share := fmt.Sprintf("not known: %s of the time of lists, %s of that of partners", percent(b.Lists), percent(b.Partners))
+	if b.Lists == 0 && b.Partners == 0 {
+		share = "none: all lists were believed, and our own looking worked"
+	}
+	lines := append([]string{share}, b.Looking...)
 	for n, s := range b.Spans {
 		if n == 5 {
-			out.lines = append(out.lines, fmt.Sprintf("and %d more", len(b.Spans)-n))
+			lines = append(lines, fmt.Sprintf("and %d more", len(b.Spans)-n))
 			break
 		}
-		what := s.Part
+		what := cmp.Or(partWords[s.Part], s.Part)
 		if s.List != "" {
 			what = s.List + " was not believed"
 		}
-		until := "until now"
-		if s.To != nil {
-			until = "to " + t.at(s.To)
+		when := t.between(s.From, s.To)
+		if s.To == nil {
+			when = "since " + t.moment(s.From)
 		}
-		line := fmt.Sprintf("%s for %s, %s %s", what, lasting(s.Hours), t.at(s.From), until)
+		line := fmt.Sprintf("%s for %s (%s)", what, lasting(s.Hours), when)
 		if s.Why != "" {
 			line += ": " + s.Why
 		}
-		out.lines = append(out.lines, line)
+		lines = append(lines, line)
 	}
 	for _, k := range b.Keys {
-		out.lines = append(out.lines, fmt.Sprintf("%s is near its limit: %d of %d questions spent on %s (UTC)", k.List, k.Spent, k.PerDay, k.Day))
+		lines = append(lines, fmt.Sprintf("%s is near its limit: %d of %d questions spent on %s (UTC)", k.List, k.Spent, k.PerDay, t.keyDay(k.Day)))
 	}
+	out.items = itemsOf(lines)
 	return out
 }
 
+// keyDay is a day in words; budgets are kept of the last day alone, which may lie after the week.
+func (t told) keyDay(day string) string {
+	d, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return day
+	}
+	words := d.Format("2 January 2006")
+	if t.Week.To != nil && !d.Before(*t.Week.To) {
+		words += ", after the week"
+	}
+	return words
+}
+
 func (t told) dueSoon() section {
-	out := section{id: "due", title: "Due soon"}
+	out := section{id: "due", title: t.dated("Due soon")}
 	for _, d := range t.Due {
-		out.lines = append(out.lines, fmt.Sprintf("%s: %s", t.day(d.When), d.Text))
+		when := "now"
+		if d.When != nil {
+			when = d.When.In(t.zone).Format("2 January 2006")
+		}
+		out.items = append(out.items, item{text: when + ": " + d.Text})
 	}
 	return out
 }
 
 func (t told) whatWasLearned() section {
 	l := t.Learned
-	out := section{id: "learned", title: "What was learned"}
+	var lines []string
 	for _, e := range l.Edges {
-		out.lines = append(out.lines, fmt.Sprintf("%s, was %s: %s", e.Is, cmp.Or(string(e.Was), "unknown"), e.Words))
+		lines = append(lines, fmt.Sprintf("%s (was %s): %s", e.Is, cmp.Or(string(e.Was), "unknown"), e.Words))
 	}
 	if n := l.Score.Hits + l.Score.Misses; n > 0 {
-		out.lines = append(out.lines, fmt.Sprintf("forecasts: %d of %d came true, %.1f were to be expected by their probabilities (%s)", l.Score.Hits, n, l.Score.Expected, l.Score.brier()))
+		lines = append(lines, fmt.Sprintf("forecasts of the week: %d of %d came true, %.1f were to be expected by their probabilities (%s)", l.Score.Hits, n, l.Score.Expected, l.Score.brier()))
 	}
 	if n := l.Ever.Hits + l.Ever.Misses; n > 0 {
-		out.lines = append(out.lines, fmt.Sprintf("forecasts so far: %d of %d came true, %.1f were to be expected (%s)", l.Ever.Hits, n, l.Ever.Expected, l.Ever.brier()))
+		lines = append(lines, fmt.Sprintf("all forecasts until then: %d of %d came true, %.1f were to be expected (%s)", l.Ever.Hits, n, l.Ever.Expected, l.Ever.brier()))
 	}
-	if len(out.lines) > 0 || l.Known > 0 {
-		out.lines = append(out.lines, fmt.Sprintf("known by now: %s of partners to lists", counted(l.Known, "reaction")))
+	if len(lines) > 0 || l.Known > 0 {
+		lines = append(lines, fmt.Sprintf("known by then: %s of partners to lists", counted(l.Known, "reaction")))
 	}
-	return out
+	return section{id: "learned", title: "What was learned", items: itemsOf(lines)}
 }
 
 func (s Score) brier() string {
@@ -363,37 +295,4 @@ func (s Score) brier() string {
 		return "no score"
 	}
 	return fmt.Sprintf("Brier score %.2f; 0 is perfect, 0.25 a coin", *s.Brier)
-}
-
-func (t told) pools() section {
-	if len(t.Pools) < 2 {
-		return section{}
-	}
-	out := section{id: "pools", title: "By pool", table: &table{head: []string{"pool", "light", "addresses", "partners affected", "partner-hours of loss", "listings", "hours with a listing"}}}
-	for _, p := range t.Pools {
-		out.table.rows = append(out.table.rows, []string{p.Pool, string(p.Light), fmt.Sprint(p.Addresses), fmt.Sprint(p.PartnersAffected), total(p.LossHours.Seen), fmt.Sprint(p.Listings), total(p.ListingHours.Seen)})
-	}
-	return out
-}
-
-func (t told) delisting() section {
-	a := t.Appendix
-	out := section{id: "appendix", title: "Appendix: time to delist"}
-	if len(a.Delisting) > 0 {
-		out.table = &table{head: []string{"list", "half are gone after", "listings", "ended", "left out"}}
-	}
-	for _, d := range a.Delisting {
-		half := "not half are gone yet"
-		switch {
-		case d.Median != nil:
-			half = d.Median.String()
-		case d.Listings == 0:
-			half = "not known"
-		}
-		out.table.rows = append(out.table.rows, []string{d.Name, half, fmt.Sprint(d.Listings), fmt.Sprint(d.Ended), fmt.Sprint(d.LeftOut)})
-	}
-	if a.Sum.High > 0 {
-		out.after = append(out.after, fmt.Sprintf("listing-hours of the week: %s in sum over addresses and lists, %s with at least one listing", a.Sum.total(), a.Union.total()))
-	}
-	return out
 }

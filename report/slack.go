@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/slack-go/slack"
 )
@@ -14,8 +15,13 @@ import (
 // channel, not studied there. The thread holds the picture, the command the rest.
 const slackMost = 12
 
-// slackText bounds the text of one block; Slack takes 3,000 characters.
-const slackText = 2500
+// Slack's limits (https://docs.slack.dev/reference/block-kit/blocks/section-block),
+// in characters; ours leave room.
+const (
+	slackText  = 2500 // of 3,000 in the text of a section
+	slackField = 1000 // of 2,000 in a field, of which there may be 10
+	slackLine  = 400  // of ours: a line that is longer is not read in a channel
+)
 
 // slackSections are the sections that are worth a block, in order.
 var slackSections = []string{"open", "hurt", "harmless", "partners", "incidents", "blind", "due", "learned"}
@@ -25,10 +31,10 @@ var slackSections = []string{"open", "hurt", "harmless", "partners", "incidents"
 func SlackBlocks(r Report) []slack.Block {
 	t := shown(r)
 	text := func(s string) *slack.TextBlockObject {
-		return slack.NewTextBlockObject(slack.MarkdownType, shorten(s, slackText), false, false)
+		return slack.NewTextBlockObject(slack.MarkdownType, s, false, false)
 	}
 	blocks := []slack.Block{
-		slack.NewSectionBlock(text(slackEscape(upper(lightWords[r.Light])+". "+r.Than+".")), nil, nil),
+		slack.NewSectionBlock(text(slackCut(upper(lightWords[r.Light])+". "+r.Than+".", slackText)), nil, nil),
 		slack.NewSectionBlock(nil, t.slackNumbers(), nil),
 	}
 	all := t.sections()
@@ -38,7 +44,7 @@ func SlackBlocks(r Report) []slack.Block {
 			continue
 		}
 		if body := slackSection(all[at]); body != "" {
-			blocks = append(blocks, slack.NewSectionBlock(text("*"+slackEscape(all[at].title)+"*\n"+body), nil, nil))
+			blocks = append(blocks, slack.NewSectionBlock(text("*"+slackCut(all[at].title, slackLine)+"*\n"+body), nil, nil))
 		}
 	}
 	command := "repwatch report"
@@ -52,45 +58,58 @@ func SlackBlocks(r Report) []slack.Block {
 func (t told) slackNumbers() []*slack.TextBlockObject {
 	var out []*slack.TextBlockObject
 	for _, row := range t.boss().table.rows {
-		value := fmt.Sprintf("*%s*\n%s", row[0], slackEscape(row[1]))
-		if row[2] != "" && row[2] != "not watched" {
-			value += fmt.Sprintf(" _(last week %s)_", slackEscape(row[2]))
+		value := fmt.Sprintf("*%s*\n%s", row[0], slackCut(row[1], slackField))
+		if row[2] != none {
+			value += fmt.Sprintf(" _(the week before %s)_", slackCut(row[2], slackField/2))
+		}
+		out = append(out, slack.NewTextBlockObject(slack.MarkdownType, value, false, false))
+	}
+	if len(t.Sum.Whose) > 0 {
+		value := "*Whose doing*"
+		for _, f := range t.Sum.Whose {
+			value += fmt.Sprintf("\n%s: %s", whoseWords(f.Whose), f.Hours.total())
 		}
 		out = append(out, slack.NewTextBlockObject(slack.MarkdownType, value, false, false))
 	}
 	return out
 }
 
-// slackFew is how many lines of a section a channel is shown.
-const slackFew = 5
+// slackFew is how many items of a section a channel is shown, and slackMore how many
+// lines of each below it.
+const (
+	slackFew  = 5
+	slackMore = 2
+)
 
 // slackSection is a section in a few lines.
 func slackSection(s section) string {
-	lines := slices.Clone(s.lines)
+	items := slices.Clone(s.items)
 	if s.table != nil {
 		for _, row := range s.table.rows {
-			lines = append(lines, s.table.line(row))
+			items = append(items, item{text: s.table.line(row)})
 		}
 	}
-	if s.id == "incidents" || s.id == "open" {
-		for i, l := range lines {
-			lines[i] = shorten(l, 300)
+	out, told := "", 0
+	for _, i := range items {
+		text := "• " + slackCut(i.line(), slackLine) + "\n"
+		for _, l := range i.more[:min(len(i.more), slackMore)] {
+			text += "      " + slackCut(l, slackLine) + "\n"
 		}
+		if told == slackFew || utf8.RuneCountInString(out)+utf8.RuneCountInString(text) > slackText {
+			out += fmt.Sprintf("• and %d more\n", len(items)-told)
+			break
+		}
+		out += text
+		told++
 	}
-	if more := len(lines) - slackFew; more > 0 {
-		lines = append(lines[:slackFew:slackFew], fmt.Sprintf("and %d more", more))
-	}
-	for i, l := range lines {
-		lines[i] = "• " + slackEscape(l)
-	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSuffix(out, "\n")
 }
 
 // line is a row of a table as text: its cells behind the names of their columns.
 func (t *table) line(row []string) string {
 	var parts []string
 	for i, cell := range row[1:] {
-		if cell == "" || cell == "-" || cell == "not kept" {
+		if cell == "" || cell == none {
 			continue
 		}
 		if head := t.head[i+1]; head != "" {
@@ -99,6 +118,16 @@ func (t *table) line(row []string) string {
 		parts = append(parts, cell)
 	}
 	return row[0] + ": " + strings.Join(parts, "; ")
+}
+
+// slackCut is foreign text made harmless and short, an escaped character never cut in two.
+func slackCut(s string, most int) string {
+	s = oneLine(s)
+	for n := most; ; n /= 2 {
+		if text := slackEscape(shorten(s, n)); n < 2 || utf8.RuneCountInString(text) <= most {
+			return text
+		}
+	}
 }
 
 func shorten(s string, most int) string {

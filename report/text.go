@@ -20,8 +20,11 @@ func Text(r Report, width int) string {
 		w.line(s.title)
 		w.line(strings.Repeat("-", utf8.RuneCountInString(s.title)))
 		w.table(s.table)
-		for _, l := range s.lines {
-			w.fold("* ", l)
+		for _, i := range s.items {
+			w.fold("* ", i.line())
+			for _, l := range i.more {
+				w.fold("  - ", l)
+			}
 		}
 		for _, l := range s.after {
 			w.fold("", upper(l)+".")

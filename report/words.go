@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // Rules for the words of a report:
 //
 //   - The first sentence is for who decides: is mail in trouble, how much, whose fault.
-//   - Numbers are as exact as they were seen: a bracket wider than a tenth is said.
+//   - Numbers are as exact as they were seen: a bracket wider than a tenth is said, and
+//     then no minutes are told that nobody saw. Brackets never stand inside brackets.
 //   - What is not known is said to be not known; it is never zero.
+//   - A probability is never all or nothing; what is over is no longer provisional.
 //   - No shouting. Colour only repeats what the words say.
 
 // words writes the first sentence and the comparison.
@@ -91,13 +94,9 @@ func (b *builder) than() string {
 		}
 		return fmt.Sprintf("%s of loss and %s", total(n.LossHours.Seen), counted(n.Listings, "listing"))
 	}
-	name := "the time before"
-	if b.week.ID != "" {
-		name = "last week"
-	}
-	text := fmt.Sprintf("%s: %s", upper(name), spoken(s.LastWeek))
+	text := fmt.Sprintf("%s before: %s", map[bool]string{true: "The week", false: "The time"}[b.week.ID != ""], spoken(s.LastWeek))
 	if s.MedianWeeks > 1 {
-		text += fmt.Sprintf("; median of the %d weeks before: %s", s.MedianWeeks, spoken(s.Median))
+		text += fmt.Sprintf("; median of the %d before: %s", s.MedianWeeks, spoken(s.Median))
 	}
 	return text + trend(s.LossHours.Seen, s.LastWeek.LossHours.Seen)
 }
@@ -114,7 +113,7 @@ func trend(now, before float64) string {
 	}
 }
 
-// lasting is a length in hours as people say it: 40 min, 3 h 5 min, 2 d 4 h.
+// lasting is a length in hours as people say it: 40 min, 3 h 5 min, 31 h, 2 d 4 h.
 func lasting(h float64) string {
 	minutes := int(math.Round(h * 60))
 	switch {
@@ -126,6 +125,8 @@ func lasting(h float64) string {
 		return fmt.Sprintf("%d h", minutes/60)
 	case minutes < 24*60:
 		return fmt.Sprintf("%d h %d min", minutes/60, minutes%60)
+	case minutes < 48*60:
+		return fmt.Sprintf("%.0f h", h)
 	case minutes/60%24 == 0:
 		return fmt.Sprintf("%d d", minutes/60/24)
 	default:
@@ -144,7 +145,7 @@ func total(h float64) string {
 
 func (h Hours) total() string {
 	if h.vague() {
-		return fmt.Sprintf("%s (%s to %s)", total(h.Seen), total(h.Low), total(h.High))
+		return h.about(math.Inf(1))
 	}
 	return total(h.Seen)
 }
@@ -152,13 +153,30 @@ func (h Hours) total() string {
 // vague: the bracket is wider than a tenth, and than a minute.
 func (h Hours) vague() bool { return h.High-h.Low > .1*h.Seen && h.High-h.Low > 1./60 }
 
-// String is the length with its bracket, where that is wider than a tenth of it.
+// String is the length, with its bracket where that is wider than a tenth of it.
 func (h Hours) String() string {
-	s := lasting(h.Seen)
 	if h.vague() {
-		s += fmt.Sprintf(" (%s to %s)", lasting(h.Low), lasting(h.High))
+		return h.about(96)
 	}
-	return s
+	return lasting(h.Seen)
+}
+
+// about is a length that is not exactly known, in one unit: 44 min (44 to 60), 6 h (5 to 7).
+// From so many hours it is told in days.
+func (h Hours) about(days float64) string {
+	unit, per, digits := "h", 1., 1
+	switch {
+	case h.High <= 3:
+		unit, per, digits = "min", 1./60, 0
+	case h.High >= days:
+		unit, per = "d", 24
+	case h.High >= 20:
+		digits = 0
+	}
+	in := func(x float64) string {
+		return strings.TrimSuffix(strconv.FormatFloat(x/per, 'f', digits, 64), ".0")
+	}
+	return fmt.Sprintf("%s %s (%s to %s)", in(h.Seen), unit, in(h.Low), in(h.High))
 }
 
 // String is the share with its bracket, where that shows.
@@ -172,7 +190,10 @@ func (s *Share) String() string {
 	return percent(s.Seen)
 }
 
-// percent never rounds up to all, nor down to nothing.
+// probability is a percentage too, but nobody is ever quite sure.
+func probability(p float64) string { return percent(min(max(p, .0005), .9995)) }
+
+// percent is a share of what was counted. It never rounds up to all, nor down to nothing.
 func percent(p float64) string {
 	switch {
 	case p >= 1:
