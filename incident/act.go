@@ -115,7 +115,7 @@ func (f *folding) outlasted(i *Incident) {
 		if e == nil {
 			continue
 		}
-		if _, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target); in {
+		if f.planned(e) {
 			continue
 		}
 		t := f.touch(i.ID)

@@ -187,10 +187,16 @@ func (f *folding) find(h home, e *Episode, cur *touched) *touched {
 			best, top = i.ID, n
 		}
 	}
-	if best != "" {
+	if top > 1 || top == 1 && !f.planned(e) {
 		return f.reopen(best)
 	}
 	return nil
+}
+
+// planned: a maintenance window expects the loss, so nothing that was told as over is opened again for it.
+func (f *folding) planned(e *Episode) bool {
+	_, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target)
+	return in
 }
 
 // fits says how well an incident suits a loss: 0 not at all, 1 it would have to be

@@ -406,3 +406,25 @@ func TestPolicyListings(t *testing.T) {
 func quietUntil(end time.Time) func(time.Time) (time.Time, bool) {
 	return func(t time.Time) (time.Time, bool) { return end, t.Before(end) }
 }
+
+// Who delists from the wrong list loses days: that another list is to blame is news,
+// unless the first is still to blame for another loss.
+func TestAnotherListIsToBlame(t *testing.T) {
+	for name, others := range map[string][]step{"of all": nil, "of one": {judged(a+fab, byList("zen", .9))}} {
+		t.Run(name, func(t *testing.T) {
+			s := newStory(t)
+			s.do(list(a+"@zen"), list(a+"@xbl"), lose(a+con), judged(a+con, byList("zen", .9)), lose(a+fab), judged(a+fab, byList("zen", .9)))
+			s.wait(time.Hour)
+			blame := []step{judged(a+con, byList("xbl", .97)), judged(a+fab, byList("xbl", .97))}
+			want := []string{"opened #1", "news #1"}
+			if others != nil {
+				blame, want = append(blame, others...), want[:1]
+			}
+			s.do(blame...)
+			s.wantGot(want...)
+			if i := s.inc("1"); i.List != "xbl" {
+				t.Errorf("%+v", i)
+			}
+		})
+	}
+}

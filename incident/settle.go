@@ -12,7 +12,7 @@ import (
 // joined takes what an episode means for its incident: how much it hurts, how
 // urgent it is, and the news of it.
 func (f *folding) joined(t *touched, e *Episode) {
-	if reason, _, ok := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target); ok && isLoss(e) {
+	if reason, _, in := f.p.maintenance(f.now, e.Subject.Who(), e.Subject.Target); in && isLoss(e) {
 		t.Maintenance, t.quietly = reason, true
 		t.Held = append(t.Held, e.ID)
 		return
@@ -229,10 +229,22 @@ func (f *folding) judge(t *touched) {
 	case t.Verdict == "":
 		t.Verdict = correlate.Undetermined // nobody judged its loss
 	}
-	if was := t.was.Verdict; was != "" && was != JustListed && t.Verdict != was && t.was.Told && best != nil {
+	if best != nil && t.was.Told && f.revised(t) {
 		t.say(sayRevised(t.was, t.Incident))
 	}
 	t.advise(f)
+}
+
+// revised: people were told of another cause, or of another list that no loss of the incident is blamed on any more.
+func (f *folding) revised(t *touched) bool {
+	was, is := &t.was, &t.Incident
+	switch {
+	case was.Verdict == "" || was.Verdict == JustListed:
+		return false
+	case was.Verdict != is.Verdict || is.Verdict != correlate.ByListing || was.List == is.List:
+		return was.Verdict != is.Verdict
+	}
+	return !slices.ContainsFunc(is.Episodes, func(id uint64) bool { return f.in.Judged[id].List == was.List })
 }
 
 func (f *folding) bestJudgement(t *touched) *Judgement {

@@ -190,6 +190,22 @@ func TestQuietHours(t *testing.T) {
 
 func TestMaintenance(t *testing.T) {
 	end := noon.Add(2 * time.Hour)
+	t.Run("a loss within it opens nothing again that was told as over", func(t *testing.T) {
+		s := newStory(t)
+		s.do(lose(a+con), judged(a+con, cause(correlate.Private, .9)))
+		s.wait(5 * time.Minute)
+		s.do(back(a + con))
+		s.wait(10 * time.Minute)
+		window(s, end)
+		s.do(lose(a+con), judged(a+con, cause(correlate.Private, .9)))
+		s.wait(30 * time.Minute)
+		s.do(back(a + con))
+		s.wait(10 * time.Minute)
+		s.wantGot("opened #1", "resolved #1")
+		if s.inc("1").Status != Resolved || s.msgs["1"].Tone != ToneGood {
+			t.Error(plain(s.msgs["1"]))
+		}
+	})
 	t.Run("a loss within it is silent", func(t *testing.T) {
 		s := newStory(t)
 		window(s, end)
