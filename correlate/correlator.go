@@ -190,7 +190,7 @@ func (c *Correlator) tie(ip, list int) {
 
 // tiePair notes which listings the newest loss of the pair may be a reaction to.
 func (c *Correlator) tiePair(ip, p int) {
-	pair := c.h.ofPair[[2]int{ip, p}]
+	pair := c.h.ofPair[pairOf(ip, p)]
 	if len(pair) == 0 {
 		return
 	}

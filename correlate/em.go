@@ -139,7 +139,7 @@ func (ft *fitter) long(s *span) bool {
 
 // reacted says whether the pair was lost in the window, or had been lost before (and could not show a reaction).
 func (ft *fitter) reacted(ip, list int, from, to float64, onset *span) bool {
-	pair := ft.h.ofPair[[2]int{ip, ft.p}]
+	pair := ft.h.ofPair[pairOf(ip, ft.p)]
 	for n := len(pair) - 1; n >= 0; n-- {
 		k := &ft.h.losses[pair[n]]
 		if list >= 0 && ft.h.denied(pair[n], list) {

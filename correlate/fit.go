@@ -78,8 +78,8 @@ type fitter struct {
 	prior []float64 // by list
 	f     *fit
 	terms []term
-	told  []*term // the losses that tell sets apart
-	calm  grid    // log likelihood of the empty set
+	told  []factors // the losses that tell sets apart
+	calm  grid      // log likelihood of the empty set
 }
 
 func (c *Correlator) refit(p int, now float64, prior func(p, list int) float64) *fit {
@@ -116,7 +116,8 @@ func (ft *fitter) gather(c *Correlator) {
 		}
 		t := term{loss: i, w: k.width() / minutesPerYear, b: ownClock(&k.span, ft.now), silenced: ft.h.silenced(k)}
 		t.wide = wideRate * ft.h.wideOdds(k, c.hasControl, peerFloor)
-		t.path = pathRate * ft.h.pathOdds(k, c.unit, len(c.units.texts), ft.h.floor)
+		quiet := ft.h.floor(k)
+		t.path = pathRate * ft.h.pathOdds(k, c.unit, len(c.units.texts), func(*loss, int) float64 { return quiet })
 		t.u = ft.abuse(k)
 		ft.terms = append(ft.terms, t)
 	}

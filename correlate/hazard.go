@@ -46,7 +46,7 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 		}
 		if lost, known := h.pairAround(ip, k.partner, k, together); known {
 			seen(lost, peerLostWide, peer(k, ip))
-			returned(h.ofPair[[2]int{ip, k.partner}])
+			returned(h.ofPair[pairOf(ip, k.partner)])
 		}
 	}
 	if !k.brief() {
@@ -102,7 +102,7 @@ func lostOdds(lost bool, with, without float64) float64 {
 // pairAround says whether the pair was lost in the same moment as k. It is not
 // known when the pair had been lost before.
 func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, known bool) {
-	pair := h.ofPair[[2]int{ip, partner}]
+	pair := h.ofPair[pairOf(ip, partner)]
 	for n := len(pair) - 1; n >= 0; n-- {
 		o := &h.losses[pair[n]]
 		if o.again {
@@ -175,7 +175,8 @@ func (h *history) underListing(ip int, k *loss) bool {
 	return false
 }
 
-func (h *history) floor(k *loss, _ int) float64 {
+// floor is the chance that a partner reacts by itself around loss k.
+func (h *history) floor(k *loss) float64 {
 	if h.underListing(k.ip, k) {
 		return listedFloor
 	}

@@ -73,6 +73,11 @@ type loss struct {
 
 const controlIP = -1
 
+// pair is an IP and a partner; in eight bytes, for which maps are fastest.
+type pair struct{ ip, partner int32 }
+
+func pairOf(ip, partner int) pair { return pair{int32(ip), int32(partner)} }
+
 // episode is a run of listings of one IP without a gap of episodeGap; lo and hi bracket the first onset.
 type episode struct {
 	lo, hi, last float64
@@ -95,11 +100,11 @@ type history struct {
 	losses   []loss
 	ofIP     [][]int // listings of an IP
 	lossOfIP [][]int
-	lossOf   [][]int          // losses of a partner, the control's not among them
-	control  [][]int          // the control's losses of a partner
-	ofList   [][]int          // listings on a list
-	ofPair   map[[2]int][]int // losses of an (IP, partner)
-	eps      [][]episode      // episodes of an IP, nil when they must be made again
+	lossOf   [][]int        // losses of a partner, the control's not among them
+	control  [][]int        // the control's losses of a partner
+	ofList   [][]int        // listings on a list
+	ofPair   map[pair][]int // losses of an (IP, partner)
+	eps      [][]episode    // episodes of an IP, nil when they must be made again
 	openList map[[2]int]int
 	openLoss map[[2]int]int
 	bySeq    map[uint64]int // loss by seq
@@ -113,7 +118,7 @@ type history struct {
 
 func newHistory() *history {
 	return &history{
-		openList: map[[2]int]int{}, openLoss: map[[2]int]int{}, ofPair: map[[2]int][]int{},
+		openList: map[[2]int]int{}, openLoss: map[[2]int]int{}, ofPair: map[pair][]int{},
 		bySeq: map[uint64]int{}, listSeq: map[uint64]int{},
 		since: math.NaN(),
 	}
@@ -217,12 +222,12 @@ func (h *history) openLossOf(e *Event, ip, partner int, lo, hi float64, again bo
 	}
 	h.bySeq[e.Seq] = at
 	h.lossOf[partner] = append(h.lossOf[partner], at)
-	h.ofPair[[2]int{ip, partner}] = append(h.ofPair[[2]int{ip, partner}], at)
+	h.ofPair[pairOf(ip, partner)] = append(h.ofPair[pairOf(ip, partner)], at)
 	h.lossOfIP[ip] = append(h.lossOfIP[ip], at)
 }
 
 func (h *history) closeLosses(ip, partner int, lo, hi float64) {
-	all := h.ofPair[[2]int{ip, partner}]
+	all := h.ofPair[pairOf(ip, partner)]
 	if ip == controlIP {
 		all = h.control[partner]
 	}

@@ -10,27 +10,26 @@ type grid [len(qGrid)][1 + len(qcGrid)]float64
 
 // factors are the likelihood ratios of one loss, by what the hypothesis shares with the lists within its reach.
 type factors struct {
-	within uint8
+	term   *term
 	masks  []uint8
 	ratios []grid
 }
 
-func (f *factors) of(mask uint8, make func(uint8, *grid)) *grid {
+// of returns the ratios of a mask; fresh ones are still to be filled in.
+func (f *factors) of(mask uint8) (g *grid, fresh bool) {
 	for i, m := range f.masks {
 		if m == mask {
-			return &f.ratios[i]
+			return &f.ratios[i], false
 		}
 	}
 	f.masks = append(f.masks, mask)
 	f.ratios = append(f.ratios, grid{})
-	g := &f.ratios[len(f.ratios)-1]
-	make(mask, g)
-	return g
+	return &f.ratios[len(f.ratios)-1], true
 }
 
 // score fills the posterior over all subsets of the candidates.
 func (ft *fitter) score() {
-	terms := ft.telling()
+	ft.tell()
 	ft.f.subs = ft.f.subs[:0]
 	weights := make([]float64, 0, 200)
 	on, off := make([]float64, len(ft.f.cand)), make([]float64, len(ft.f.cand))
@@ -50,7 +49,7 @@ func (ft *fitter) score() {
 				prior += off[i]
 			}
 		}
-		plain, co := ft.weigh(uint8(mask), terms)
+		plain, co := ft.weigh(uint8(mask))
 		weights = append(weights, prior+math.Log(1-coCausePrior)+plain.log(), prior+math.Log(coCausePrior)+co.log())
 		ft.f.subs = append(ft.f.subs,
 			subset{mask: uint8(mask), q: plain.q()},
@@ -59,10 +58,9 @@ func (ft *fitter) score() {
 	ft.normalise(weights)
 }
 
-// telling returns a table for every loss that can tell sets apart, and sums up
-// in calm what the co-cause alone explains.
-func (ft *fitter) telling() []*factors {
-	var out []*factors
+// tell makes a table for every loss that can tell sets apart, and sums up in calm
+// what the co-cause alone explains.
+func (ft *fitter) tell() {
 	ft.told, ft.calm = ft.told[:0], grid{}
 	for i := range ft.terms {
 		t := &ft.terms[i]
@@ -75,22 +73,21 @@ func (ft *fitter) telling() []*factors {
 			}
 		}
 		if t.within != 0 {
-			out = append(out, &factors{within: t.within})
-			ft.told = append(ft.told, t)
+			n := min(1<<bits.OnesCount8(t.within), 16) // more than 16 of the subsets are rare
+			ft.told = append(ft.told, factors{t, make([]uint8, 0, n), make([]grid, 0, n)})
 		}
 	}
-	return out
 }
 
 // weigh averages the likelihood of a set over the grids, without and with the co-cause.
-func (ft *fitter) weigh(mask uint8, terms []*factors) (plain, co mean) {
+func (ft *fitter) weigh(mask uint8) (plain, co mean) {
 	misses := 0
 	for i, n := range ft.f.misses {
 		if mask&(1<<i) != 0 {
 			misses += n
 		}
 	}
-	l := ft.likelihood(mask, terms)
+	l := ft.likelihood(mask)
 	for i, q := range qGrid {
 		base := logs.qPrior[i] + float64(misses)*logs.silent[i]
 		plain.add(base+l[i][0], q, [2]float64{})
@@ -118,48 +115,69 @@ var logs = func() (t struct {
 	return t
 }()
 
-// likelihood is log L over the losses. Only losses within reach of the set
-// tell it from the empty one. Products are turned into logarithms every few
-// terms: a term is at most 2e18, so sixteen do not overflow.
-func (ft *fitter) likelihood(mask uint8, terms []*factors) grid {
+// likelihood is log L over the losses. Only losses within reach of the set tell it
+// from the empty one.
+func (ft *fitter) likelihood(mask uint8) grid {
 	out := ft.calm
-	prod, n := ones, 0
-	flush := func() {
-		for i := range prod {
-			for j := range prod[i] {
-				out[i][j] += math.Log(prod[i][j])
-			}
-		}
-		prod, n = ones, 0
-	}
-	for k, f := range terms {
-		if mask&f.within == 0 {
+	var prod product
+	for k := range ft.told {
+		f := &ft.told[k]
+		within := mask & f.term.within
+		if within == 0 {
 			continue
 		}
-		r := f.of(mask&f.within, func(m uint8, g *grid) { ft.ratios(ft.told[k], m, g) })
-		for i := range prod {
-			for j := range prod[i] {
-				prod[i][j] *= r[i][j]
-			}
+		g, fresh := f.of(within)
+		if fresh {
+			ft.ratios(f.term, within, g)
 		}
-		if n++; n == 16 {
-			flush()
-		}
+		prod.times(g)
 	}
-	if n > 0 {
-		flush()
-	}
+	prod.addLogs(&out)
 	return out
 }
 
-var ones = func() (g grid) {
-	for i := range g {
-		for j := range g[i] {
-			g[i][j] = 1
+// product multiplies grids: one logarithm a cell in the end instead of one a factor.
+type product struct {
+	cells  grid
+	powers [len(qGrid)][1 + len(qcGrid)]int // of two, taken out of the cells
+	n      int
+}
+
+// times multiplies a grid in. A factor is at most 2e18, so sixteen do not overflow.
+func (p *product) times(g *grid) {
+	if p.n == 0 {
+		p.cells, p.n = *g, 1
+		return
+	}
+	for i := range p.cells {
+		for j := range p.cells[i] {
+			p.cells[i][j] *= g[i][j]
 		}
 	}
-	return g
-}()
+	if p.n++; p.n%16 == 0 {
+		p.rescale()
+	}
+}
+
+func (p *product) rescale() {
+	for i := range p.cells {
+		for j := range p.cells[i] {
+			frac, power := math.Frexp(p.cells[i][j])
+			p.cells[i][j], p.powers[i][j] = frac, p.powers[i][j]+power
+		}
+	}
+}
+
+func (p *product) addLogs(to *grid) {
+	if p.n == 0 {
+		return
+	}
+	for i := range p.cells {
+		for j := range p.cells[i] {
+			to[i][j] += math.Log(p.cells[i][j]) + float64(p.powers[i][j])*math.Ln2
+		}
+	}
+}
 
 // ratios is how much better a set explains one loss than no list does, for each belief about the co-cause.
 func (ft *fitter) ratios(t *term, mask uint8, g *grid) {

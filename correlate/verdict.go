@@ -208,7 +208,7 @@ func (c *Correlator) termOf(i int, k *loss, f *fit, now float64) *term {
 // predict is the learned chance that partner j reacts, around loss k, to what its IP is listed on.
 func (c *Correlator) predict(now float64) predict {
 	return func(k *loss, j int) float64 {
-		return math.Max(c.h.floor(k, j), c.reacts(k.ip, j, k, now))
+		return math.Max(c.h.floor(k), c.reacts(k.ip, j, k, now))
 	}
 }
 
