@@ -91,8 +91,8 @@ func (f *folding) act(t *touched, a Action) error {
 	return nil
 }
 
-// Tick does what time alone brings: reminders, the end of a snooze, and the first
-// message about a loss that a maintenance window kept quiet and that outlasted it.
+// Tick does what time alone brings: reminders, the end of a snooze or of quiet hours, and
+// the first message about a loss that a maintenance window kept quiet and that outlasted it.
 func Tick(w World, now time.Time, p Policy) Output {
 	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
 	for _, i := range f.all() {
@@ -101,6 +101,7 @@ func Tick(w World, now time.Time, p Policy) Output {
 		}
 		f.outlasted(i)
 		f.wakened(i)
+		f.dawned(i)
 		if f.inc[i.ID] == nil || len(f.inc[i.ID].news) == 0 && f.inc[i.ID].Reminded.Equal(i.Reminded) {
 			f.remind(i)
 		}
@@ -131,7 +132,10 @@ func (f *folding) outlasted(i *Incident) {
 }
 
 func (f *folding) wakened(i *Incident) {
-	if i.SnoozedUntil.IsZero() || f.now.Before(i.SnoozedUntil) {
+	switch {
+	case i.SnoozedUntil.IsZero() || f.now.Before(i.SnoozedUntil):
+		return
+	case i.Told && !f.w.Unsent[i.ID] && f.p.hush(f.now, i.Impact): // it is no news that cannot wait
 		return
 	}
 	t := f.touch(i.ID)
@@ -144,6 +148,21 @@ func (f *folding) wakened(i *Incident) {
 	case t.Alert == Now:
 		f.open(t)
 	}
+}
+
+// dawned tells the channel what quiet hours kept in the thread, if it is still open and nobody has it in hand.
+func (f *folding) dawned(i *Incident) {
+	if !i.Hushed || f.p.hush(f.now, i.Impact) {
+		return
+	}
+	t := f.touch(i.ID)
+	said := len(t.news) > 0 || !t.Reminded.Equal(i.Reminded)
+	t.Hushed = false
+	if said || !t.AckedAt.IsZero() || t.quiet(f.now) {
+		return
+	}
+	t.Reminded = f.now
+	f.alert(t, AlertReminder, "Quiet hours are over and it is still open: "+f.headline(t), f.now)
 }
 
 func (f *folding) remind(i *Incident) {

@@ -88,6 +88,8 @@ type Incident struct {
 	Told      bool              `json:"told,omitempty"`      // people were told (an alert is in the outbox or sent)
 	Mentioned bool              `json:"mentioned,omitempty"` // somebody was mentioned: once is enough
 	Reminded  time.Time         `json:"reminded,omitzero"`
+	// Hushed: quiet hours kept news of it out of the channel; it is told when they are over.
+	Hushed bool `json:"hushed,omitempty"`
 	// Maintenance is the reason of the window that it, or a loss of it, began in.
 	Maintenance string `json:"maintenance,omitempty"`
 	// Held are the losses that nobody is told of while their window lasts.
@@ -138,7 +140,8 @@ type Alert struct {
 	Kind     AlertKind `json:"kind"`
 	At       time.Time `json:"at"`           // when it was folded
 	Due      time.Time `json:"due,omitzero"` // not to be sent before (group_wait, quiet hours)
-	// Broadcast: a reply in the thread is to be seen in the channel too (a loss joined what was only a listing).
+	// Broadcast: a reply in the thread is to be seen in the channel too (a loss joined what
+	// was only a listing, it is back, it is still open).
 	Broadcast bool `json:"broadcast,omitempty"`
 	// Key: an alert still unsent with the same key is replaced by this one.
 	Key     string `json:"key,omitempty"`

@@ -330,7 +330,7 @@ func (i *Incident) quiet(now time.Time) bool { return i.SnoozedToEnd || now.Befo
 
 func (f *folding) alert(t *touched, kind AlertKind, news string, due time.Time) {
 	a := Alert{Incident: t.ID, Kind: kind, At: f.now, Due: due, News: news}
-	a.Broadcast = kind == AlertNews && (t.loud || t.reopened) && !f.p.hush(f.now, t.Impact)
+	f.air(t, &a)
 	switch kind {
 	case AlertOpened, AlertEdit:
 		a.Key = string(kind)
@@ -343,6 +343,14 @@ func (f *folding) alert(t *touched, kind AlertKind, news string, due time.Time) 
 	}
 	a.Message = f.message(t)
 	f.alerts = append(f.alerts, a)
+}
+
+// air decides whether a reply is for the channel too. What quiet hours keep out of it
+// is told there when they are over.
+func (f *folding) air(t *touched, a *Alert) {
+	deserves := a.Kind == AlertReminder || a.Kind == AlertNews && (t.loud || t.reopened)
+	a.Broadcast = deserves && !f.p.hush(f.now, t.Impact)
+	t.Hushed = t.Status == Open && !a.Broadcast && (t.Hushed || deserves)
 }
 
 func sortedIDs(m map[string]*touched) []string {

@@ -176,6 +176,62 @@ func TestQuietHours(t *testing.T) {
 			t.Error("broadcast at night")
 		}
 	})
+	t.Run("and tell the channel when they are over", func(t *testing.T) {
+		for name, meanwhile := range map[string]struct {
+			do   func(*story)
+			told int // reminders
+		}{
+			"still open": {func(s *story) {}, 1},
+			"in hand":    {func(s *story) { s.must(Action{Verb: Ack, Incident: "1"}) }, 0},
+			"snoozed":    {func(s *story) { s.must(Action{Verb: Snooze, Incident: "1", ToEnd: true}) }, 0},
+			"over":       {func(s *story) { s.do(delist(a + "@zen")) }, 0},
+			"critical, so it was told": {func(s *story) {
+				s.do(lose(a+con), judged(a+con, byList("zen", .9)))
+			}, 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				s := newStory(t)
+				s.do(list(a + "@zen"))
+				s.wait(time.Hour)
+				s.do(delist(a + "@zen"))
+				s.p.Quiet = quietUntil(morning)
+				s.wait(10 * time.Minute)
+				s.do(list(a + "@zen"))
+				if s.lastSent(AlertNews).Broadcast {
+					t.Error("broadcast at night")
+				}
+				meanwhile.do(s)
+				s.wait(morning.Sub(s.now) - time.Minute)
+				if got := s.got(); slices.Contains(got, "reminder #1") {
+					t.Errorf("before the morning people got %q", got)
+				}
+				s.wait(2 * time.Hour)
+				n := 0
+				for _, a := range s.sent {
+					if a.Kind == AlertReminder {
+						n++
+						if !a.Broadcast || !a.At.Equal(morning) {
+							t.Errorf("%+v", a)
+						}
+					}
+				}
+				if n != meanwhile.told || s.inc("1").Hushed {
+					t.Errorf("%d reminders, want %d", n, meanwhile.told)
+				}
+			})
+		}
+	})
+	t.Run("hold back the end of a snooze", func(t *testing.T) {
+		s := newStory(t)
+		s.do(list(a + "@zen"))
+		s.wait(2 * time.Minute)
+		s.p.Quiet = quietUntil(morning)
+		s.must(Action{Verb: Snooze, Incident: "1", For: 4 * time.Hour})
+		s.wait(5 * time.Hour)
+		s.wantGot("opened #1", "news #1")
+		s.wait(4 * time.Hour)
+		s.wantGot("opened #1", "news #1", "reminder #1")
+	})
 	t.Run("hold back reminders", func(t *testing.T) {
 		s := newStory(t)
 		s.do(lose(a + con))
