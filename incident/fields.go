@@ -8,6 +8,7 @@ import (
 
 	"repwatch/checks/smtp"
 	"repwatch/correlate"
+	"repwatch/reputation"
 )
 
 // maxLines bounds a field of a message; the rest is counted.
@@ -185,7 +186,7 @@ func (f *folding) why(t *touched) []string {
 	lines := slices.Clone(t.Evidence)
 	sure := ""
 	if t.Verdict != correlate.Undetermined {
-		sure = fmt.Sprintf("%s (%s)", t.Word, percent(t.Confidence))
+		sure = fmt.Sprintf("%s (%s)", t.Word, reputation.Percent(t.Confidence))
 		if !f.p.Proven {
 			sure += ", by what simulation taught us: no verdict has been confirmed often enough here yet"
 		}
@@ -205,7 +206,7 @@ func (f *folding) probably(t *touched) (lines []string) {
 		}) {
 			continue
 		}
-		s := fmt.Sprintf("%s turns against %s because of %s: %s", c.Partner, c.IP, c.List, percent(c.P))
+		s := fmt.Sprintf("%s turns against %s because of %s: %s", c.Partner, c.IP, c.List, reputation.Percent(c.P))
 		if c.Record != "" {
 			s += " (it did so " + c.Record + " times)"
 		}

@@ -263,13 +263,3 @@ func ago(from, to reputation.Bracket, what string) string {
 		return fmt.Sprintf("%s to %s after %s", lasted(least), lasted(most), what)
 	}
 }
-
-func percent(p float64) string {
-	switch {
-	case p > .995:
-		return "over 99 %"
-	case p < .005:
-		return "under 1 %"
-	}
-	return fmt.Sprintf("%.0f %%", 100*p)
-}

@@ -9,6 +9,7 @@ import (
 
 	"repwatch/api"
 	"repwatch/incident"
+	"repwatch/reputation"
 )
 
 func (a *app) incidents() *cobra.Command {
@@ -139,22 +140,11 @@ func sureness(i api.Incident) string {
 	if i.Confidence == nil || i.Word == nil {
 		return ""
 	}
-	s := fmt.Sprintf("cause %s (%s)", *i.Word, percent(*i.Confidence))
+	s := fmt.Sprintf("cause %s (%s)", *i.Word, reputation.Percent(*i.Confidence))
 	if i.Provisional {
 		s += ", provisional"
 	}
 	return s
-}
-
-// percent is a probability: nothing that is reckoned is certain.
-func percent(p float64) string {
-	switch {
-	case p > .99:
-		return "over 99 %"
-	case p < .01:
-		return "under 1 %"
-	}
-	return fmt.Sprintf("%.0f %%", 100*p)
 }
 
 // story is one incident as its message tells it, then what was said and seen.

@@ -9,6 +9,7 @@ import (
 
 	"repwatch/api"
 	"repwatch/correlate"
+	"repwatch/reputation"
 )
 
 func (a *app) learned() *cobra.Command {
@@ -42,7 +43,7 @@ func (v view) learned(doc api.Learned) {
 		case correlate.Suspected:
 			colour = yellow
 		}
-		v.hang(v.paint(colour, fmt.Sprintf("%-9s", e.Standing))+"  ", e.Words+fmt.Sprintf(" [reacts with %s]", percent(e.PIP)))
+		v.hang(v.paint(colour, fmt.Sprintf("%-9s", e.Standing))+"  ", e.Words+fmt.Sprintf(" [reacts with %s]", reputation.Percent(e.PIP)))
 	}
 	v.priors(doc.Priors)
 	v.forecasts(doc)
@@ -54,7 +55,7 @@ func (v view) priors(priors []api.Prior) {
 	}
 	v.printf("\n%s\n", v.paint(bold, "Believed before anything was seen here"))
 	for _, p := range priors {
-		v.hang("  ", fmt.Sprintf("%s reacts to %s with %s: %s", or(p.Provider, p.Partner), p.List, percent(p.P), p.Source))
+		v.hang("  ", fmt.Sprintf("%s reacts to %s with %s: %s", or(p.Provider, p.Partner), p.List, reputation.Percent(p.P), p.Source))
 	}
 }
 
@@ -72,7 +73,7 @@ func (v view) forecasts(doc api.Learned) {
 			v.printf("  and %d more: -o json\n", len(doc.Forecasts)-n)
 			return
 		}
-		v.hang("  "+v.outcome(f)+"  ", fmt.Sprintf("%s because of %s on %s, with %s, %s to %s", f.Partner, f.IP, f.List, percent(f.P), v.clock(f.From), v.clock(f.To)))
+		v.hang("  "+v.outcome(f)+"  ", fmt.Sprintf("%s because of %s on %s, with %s, %s to %s", f.Partner, f.IP, f.List, reputation.Percent(f.P), v.clock(f.From), v.clock(f.To)))
 	}
 }
 
