@@ -325,7 +325,7 @@ func TestHistorySince(t *testing.T) {
 	}
 }
 
-// TestStatusExit: incidents are a finding; half of the lists, and half of the partners, must have told something of late.
+// TestStatusExit: incidents are a finding; half of the lists, and half of the partners, must have answered lately.
 func TestStatusExit(t *testing.T) {
 	for _, tt := range []struct {
 		open     int
@@ -356,11 +356,11 @@ func TestOfLate(t *testing.T) {
 		{10 * time.Minute, 15 * time.Minute, true}, {50 * time.Minute, 15 * time.Minute, true}, {61 * time.Minute, 15 * time.Minute, false},
 		{2 * time.Hour, 6 * time.Hour, true}, {19 * time.Hour, 6 * time.Hour, false},
 	} {
-		if got := ofLate(at, at.Add(-tt.ago), tt.interval); got != tt.want {
+		if got := lately(at, at.Add(-tt.ago), tt.interval); got != tt.want {
 			t.Errorf("%s ago, every %s: %t", tt.ago, tt.interval, got)
 		}
 	}
-	if ofLate(at, time.Time{}, 280*365*24*time.Hour/3) {
+	if lately(at, time.Time{}, 280*365*24*time.Hour/3) {
 		t.Error("never is late")
 	}
 }
@@ -380,7 +380,7 @@ func TestStaleStoreIsUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc := statusOf(t, db, cfg, nil)
-	if doc.Exit() != ExitUnknown || !strings.HasPrefix(doc.Words, "too little could be told: 0 of 2 lists") {
+	if doc.Exit() != ExitUnknown || !strings.HasPrefix(doc.Words, "too little is known: 0 of 2 lists") {
 		t.Errorf("exit %d, %q", doc.Exit(), doc.Words)
 	}
 }

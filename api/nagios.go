@@ -143,7 +143,7 @@ func (r ProbeResult) trouble() string {
 }
 
 // NagiosStatus is critical for an open incident of impact critical or high, a
-// warning for any other, unknown when less than half could be told of late.
+// warning for any other, unknown when less than half gave a sure answer lately.
 func NagiosStatus(s Status) Nagios {
 	code := s.Exit()
 	if s.Incidents.Open > 0 && s.Incidents.Impact >= reputation.High {

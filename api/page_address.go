@@ -153,9 +153,9 @@ func (s *Subject) words() string {
 	for _, f := range s.Faults {
 		bad = append(bad, f.Words)
 	}
-	told := fmt.Sprintf("%d of %d lists could tell", s.Lists-len(s.Unknown), s.Lists)
+	told := fmt.Sprintf("%d of %s gave a sure answer", s.Lists-len(s.Unknown), count(s.Lists, "list", "lists"))
 	if len(bad) == 0 {
-		return "nothing is wrong with it as far as could be told: " + told
+		return "nothing is wrong with it as far as we can tell: " + told
 	}
 	return strings.Join(bad, "; ") + "; " + told
 }

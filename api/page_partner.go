@@ -107,11 +107,11 @@ func (p *PartnerPage) words() string {
 	}
 	switch {
 	case len(p.Pairs) == 0:
-		return "no look has told anything of it yet"
+		return "no sure answer from it yet"
 	case lost > 0:
 		return fmt.Sprintf("it withholds something from %d of %s", lost, count(len(p.Pairs), "address", "addresses"))
 	case fresh == len(p.Pairs):
-		return "what it usually offers is not known yet: two sure looks that agree are needed"
+		return "what it usually offers is not known yet: that takes two sure answers that agree"
 	default:
 		return "it treats " + count(len(p.Pairs), "address", "addresses") + " as usual"
 	}
@@ -156,11 +156,26 @@ func ProviderPageOf(status Status, ledger Ledger, id string) (ProviderPage, erro
 	if !known && len(doc.Partners) == 0 {
 		return doc, fmt.Errorf("%s: %w", id, ErrUnknownName)
 	}
-	doc.Words = fmt.Sprintf("%d of %s that it runs withhold something from us", lost, count(len(doc.Partners), "partner", "partners"))
-	if lost == 0 {
-		doc.Words = "its " + count(len(doc.Partners), "partner treats", "partners treat") + " us as usual, as far as could be told"
-	}
+	doc.Words = servedWords(lost, len(doc.Partners))
 	return doc, nil
+}
+
+// servedWords says how a provider treats us: lost of the partners that it serves.
+func servedWords(lost, served int) string {
+	switch {
+	case served == 0:
+		return "it serves none of our partners"
+	case served == 1 && lost == 1:
+		return "the one partner that it serves withholds something from us"
+	case lost == 1:
+		return fmt.Sprintf("1 of the %d partners that it serves withholds something from us", served)
+	case lost > 0:
+		return fmt.Sprintf("%d of the %d partners that it serves withhold something from us", lost, served)
+	case served == 1:
+		return "the one partner that it serves treats us as usual, as far as we can tell"
+	default:
+		return fmt.Sprintf("the %d partners that it serves treat us as usual, as far as we can tell", served)
+	}
 }
 
 // ListPage is one list: how it stands, whom it lists, what it said so far.
@@ -239,14 +254,14 @@ func ListPageOf(tx *store.Tx, cfg *config.Loaded, now time.Time, id string) (Lis
 func (l *ListPage) words() string {
 	switch {
 	case l.Status == nil:
-		return first(l.List.Why, "it is not asked: nothing of yours is for it, or it is not in use")
+		return first(l.List.Why, "it is not asked: it takes nothing of ours, or is not in use")
 	case l.Status.Health == "suspended":
 		return "it is not believed: " + first(l.Status.Why, "it fails its own test points")
 	case l.Status.Listed > 0:
-		return fmt.Sprintf("it lists %d of %d watched", l.Status.Listed, l.Status.Subjects)
+		return fmt.Sprintf("it lists %d of %d that it is asked about", l.Status.Listed, l.Status.Subjects)
 	case !l.Status.Told:
-		return "it has told nothing of late"
+		return "it has given no sure answer lately"
 	default:
-		return cmp.Or(map[string]string{"untested": "it lists nothing of yours, but it has no test points: its silence proves nothing"}[l.Status.Health], "it lists nothing of yours")
+		return cmp.Or(map[string]string{"untested": "it lists nothing of ours, but it has no test points: its silence proves nothing"}[l.Status.Health], "it lists nothing of ours")
 	}
 }

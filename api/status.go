@@ -61,8 +61,8 @@ type OpenIncident struct {
 	Next   string            `json:"next"` // the first thing to do
 }
 
-// Told counts of how many lists and partners something sure was heard of late:
-// within three of their intervals.
+// Told counts the lists and partners that gave a sure answer lately: within three
+// of their intervals.
 type Told struct {
 	Lists        int `json:"lists"`
 	ListsTold    int `json:"lists_told"`
@@ -167,7 +167,7 @@ func (s *Status) told() Told {
 	return t
 }
 
-// lastSuccess is when a look last told something.
+// lastSuccess is when the last sure answer came.
 func (s *Status) lastSuccess() *time.Time {
 	var last time.Time
 	for _, l := range s.Lists {
@@ -194,9 +194,9 @@ func (s *Status) words() string {
 	case n > 1:
 		return fmt.Sprintf("%d incidents are open, the worst of impact %s", n, s.Incidents.Impact)
 	case s.Exit() == ExitUnknown:
-		return "too little could be told: " + s.Coverage.String()
+		return "too little is known: " + s.Coverage.String()
 	default:
-		return "nothing is wrong as far as could be told: " + s.Coverage.String()
+		return "nothing is wrong as far as we can tell: " + s.Coverage.String()
 	}
 }
 
@@ -206,11 +206,11 @@ func (t Told) String() string {
 	if t.Partners > 0 {
 		s += fmt.Sprintf(" and %d of %d partners", t.PartnersTold, t.Partners)
 	}
-	return s + " were told of late"
+	return s + " gave a sure answer lately"
 }
 
 // Exit is 1 when incidents are open, 3 when under half of the lists, or of the
-// partners, could be told of late.
+// partners, gave a sure answer lately.
 func (s *Status) Exit() int {
 	if s.Incidents.Open > 0 {
 		return ExitFinding

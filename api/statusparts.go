@@ -12,14 +12,14 @@ import (
 	"repwatch/store"
 )
 
-// What was sure within this many intervals counts as told of late; never less
-// than the floor, for a look takes its time.
+// A sure answer within this many intervals counts as lately; never less than the
+// floor, for a look takes its time.
 const (
 	lateAfter = 3
 	lateFloor = time.Hour
 )
 
-func ofLate(now, sure time.Time, interval time.Duration) bool {
+func lately(now, sure time.Time, interval time.Duration) bool {
 	return !sure.IsZero() && now.Sub(sure) <= max(lateAfter*interval, lateFloor)
 }
 
@@ -31,8 +31,8 @@ type ListStatus struct {
 	Why      string            `json:"why"`
 	Since    *time.Time        `json:"since"` // of this health
 	Tested   *time.Time        `json:"tested"`
-	Sure     *time.Time        `json:"sure"` // end of the last sweep that told something
-	Told     bool              `json:"told"` // of late
+	Sure     *time.Time        `json:"sure"` // end of the last sweep with a sure answer
+	Told     bool              `json:"told"` // lately
 	Subjects int               `json:"subjects"`
 	Listed   int               `json:"listed"`
 	Unknown  int               `json:"unknown"` // subjects that the last sweep could not tell
@@ -78,7 +78,7 @@ func listStatus(tx *store.Tx, cfg *config.Loaded, now time.Time) ([]ListStatus, 
 		if s.Spent, err = spentToday(tx, l, now); err != nil {
 			return nil, err
 		}
-		s.Told = s.Health != string(dnsbl.HealthSuspended) && ofLate(now, row.SureEnded, real)
+		s.Told = s.Health != string(dnsbl.HealthSuspended) && lately(now, row.SureEnded, real)
 		out = append(out, s)
 	}
 	slices.SortStableFunc(out, func(a, b ListStatus) int {
@@ -99,7 +99,7 @@ func spentToday(tx *store.Tx, l *dnsbl.List, now time.Time) (int, error) {
 type PartnerStatus struct {
 	Partner  string `json:"partner"`
 	Provider string `json:"provider"`
-	Told     bool   `json:"told"` // of at least one pair, of late
+	Told     bool   `json:"told"` // of at least one pair, lately
 	Lost     int    `json:"lost"` // pairs
 	Pairs    []Pair `json:"pairs"`
 	Control  []Pair `json:"control"`
@@ -112,9 +112,9 @@ type Pair struct {
 	Loss     string             `json:"loss"`
 	Outcome  reputation.Outcome `json:"outcome"` // of the last look
 	Why      string             `json:"why"`
-	Sure     *time.Time         `json:"sure"` // the last sure look
+	Sure     *time.Time         `json:"sure"` // the last sure answer
 	Looked   *time.Time         `json:"looked"`
-	Failed   int                `json:"failed"` // looks since then that told nothing
+	Failed   int                `json:"failed"` // looks since then without one
 	Flapping *time.Time         `json:"flapping_since"`
 	SeenIP   *string            `json:"seen_ip"` // where it is not the address meant
 	NotAfter *time.Time         `json:"not_after"`
@@ -142,7 +142,7 @@ func partnerStatus(tx *store.Tx, cfg *config.Loaded, now time.Time) []PartnerSta
 		if w.Standing == smtp.StandingLost {
 			row.Lost++
 		}
-		row.Told = row.Told || ofLate(now, w.LastSure, cmp.Or(w.Interval, every))
+		row.Told = row.Told || lately(now, w.LastSure, cmp.Or(w.Interval, every))
 	}
 	out := make([]PartnerStatus, 0, len(order))
 	for _, name := range order {

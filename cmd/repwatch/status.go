@@ -18,12 +18,12 @@ func (a *app) status() *cobra.Command {
 		Use:   "status",
 		Short: "Is something wrong? What, since when, and how well can we tell",
 		Long: `Say whether something is wrong, what, and what to do first; then how well we can
-tell: lists and partners that answered of late (within three of their intervals),
+tell: lists and partners that answered lately (within three of their intervals),
 notifiers, and the daemon itself. Without a running daemon the same is read from
 its file.
 
 Exit codes: 1 incidents are open; else 3 when less than half of the lists, or of
-the partners, could be told of late; else 0. With -o nagios 2 for incidents of
+the partners, gave a sure answer lately; else 0. With -o nagios 2 for incidents of
 impact critical or high.`,
 		Example: `  repwatch status
   repwatch status -o json | jq '.coverage'`,
@@ -106,7 +106,7 @@ func impactColour(i reputation.Impact) style {
 
 func (v statusView) lists(doc api.Status) {
 	c := doc.Coverage
-	words := fmt.Sprintf("%d of %d told of late", c.ListsTold, c.Lists)
+	words := fmt.Sprintf("%d of %d answered lately", c.ListsTold, c.Lists)
 	if c.Suspended > 0 {
 		words += fmt.Sprintf("; %d not believed", c.Suspended)
 	}
@@ -149,9 +149,9 @@ func (v statusView) listWords(l api.ListStatus) string {
 	case l.Health == "suspended":
 		parts = append(parts, v.paint(yellow, "not believed")+" since "+v.clock(l.Since)+": "+l.Why)
 	case l.Sure == nil:
-		parts = append(parts, v.paint(yellow, "nothing told yet"))
+		parts = append(parts, v.paint(yellow, "no sure answer yet"))
 	case !l.Told:
-		parts = append(parts, v.paint(yellow, "silent")+": last told "+v.ago(l.Sure)+prefix(": ", l.Why))
+		parts = append(parts, v.paint(yellow, "silent")+": last sure answer "+v.ago(l.Sure)+prefix(": ", l.Why))
 	case l.Health == "ok" && l.Why != "": // it is held back: rule of truth 2, second look
 		parts = append(parts, v.paint(yellow, "held back")+": "+l.Why)
 	}
@@ -180,7 +180,7 @@ func (v statusView) partners(doc api.Status) {
 	for _, p := range doc.Partners {
 		lost += p.Lost
 	}
-	words := fmt.Sprintf("%d of %d told of late", c.PartnersTold, c.Partners)
+	words := fmt.Sprintf("%d of %d answered lately", c.PartnersTold, c.Partners)
 	if lost > 0 {
 		words += "; " + v.paint(red, plural(lost, "pair")+" lost")
 	}
@@ -233,9 +233,9 @@ func (v statusView) pairWords(p api.Pair) string {
 	case p.Flapping != nil:
 		words = append(words, v.paint(yellow, "answers differently from look to look")+" since "+v.clock(p.Flapping))
 	case p.Sure == nil:
-		words = append(words, v.paint(yellow, "nothing told yet")+prefix(" ", parenthesis(p.Why)))
+		words = append(words, v.paint(yellow, "no sure answer yet")+prefix(" ", parenthesis(p.Why)))
 	case p.Failed > 2:
-		words = append(words, fmt.Sprintf("%s, last sure %s%s", v.paint(yellow, plural(p.Failed, "look")+" told nothing"), v.ago(p.Sure), prefix(": ", p.Why)))
+		words = append(words, fmt.Sprintf("%s, the last one %s%s", v.paint(yellow, plural(p.Failed, "look")+" without a sure answer"), v.ago(p.Sure), prefix(": ", p.Why)))
 	}
 	if p.SeenIP != nil {
 		words = append(words, v.paint(yellow, "is seen there as "+*p.SeenIP))
@@ -274,9 +274,9 @@ func (v statusView) notifiers(all []api.NotifierStatus) {
 func (v statusView) daemon(doc api.Status) {
 	d := doc.Daemon
 	if d == nil {
-		v.line("daemon", v.paint(yellow, "none runs")+"; the file was last told something "+v.ago(doc.Success))
+		v.line("daemon", v.paint(yellow, "none runs")+"; last sure answer "+v.ago(doc.Success))
 	} else {
-		v.line("daemon", fmt.Sprintf("%s, up %s; last sure look %s", d.Version, strings.TrimSuffix(v.ago(d.Since), " ago"), v.ago(doc.Success)))
+		v.line("daemon", fmt.Sprintf("%s, up %s; last sure answer %s", d.Version, strings.TrimSuffix(v.ago(d.Since), " ago"), v.ago(doc.Success)))
 		if d.ReloadError != "" {
 			v.line("", v.paint(red, "the last reload was refused")+" "+v.ago(d.ReloadFailed)+": "+d.ReloadError)
 		}
