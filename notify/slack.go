@@ -155,6 +155,9 @@ func (b *slackBot) post(ctx context.Context, channel, thread string, m slackMess
 		options := append(shape.options(), slack.MsgOptionMetadata(tag.metadata()), slack.MsgOptionDisableLinkUnfurl(), slack.MsgOptionDisableMediaUnfurl())
 		if thread != "" {
 			options = append(options, slack.MsgOptionTS(thread))
+			if m.broadcast {
+				options = append(options, slack.MsgOptionBroadcast())
+			}
 		}
 		if err := b.wait(ctx, channel); err != nil {
 			return slackPlace{}, &slackRefusal{err: err}

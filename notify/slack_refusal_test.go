@@ -122,6 +122,25 @@ func TestADeletedRoot(t *testing.T) {
 	})
 }
 
+// What interrupts is seen in the channel: a reply alone is seen by those who follow the thread.
+func TestRepliesForTheChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		w.start()
+		w.fold(alert("1", incident.AlertOpened, ""))
+		news, loud := alert("1", incident.AlertNews, "1: more"), alert("1", incident.AlertNews, "1: a loss")
+		loud.Broadcast = true
+		w.fold(news)
+		w.fold(loud)
+		time.Sleep(time.Minute)
+		got := w.slack.Replies(w.slack.Roots()[0].TS)
+		if len(got) != 2 || got[0].Broadcast || !got[1].Broadcast {
+			t.Errorf("replies %+v", got)
+		}
+	})
+}
+
 func TestARootThatMustNotBeEdited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

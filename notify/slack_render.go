@@ -31,7 +31,8 @@ type slackMessage struct {
 	Text        string             `json:"text"`
 	Attachments []slack.Attachment `json:"attachments,omitempty"`
 
-	plain string // the same without blocks
+	plain     string // the same without blocks
+	broadcast bool   // a reply that the channel is to see too, not only who follows the thread
 }
 
 // slackTones are bar colour and symbol of each tone; the words say it too.
@@ -81,7 +82,7 @@ func slackReply(a incident.Alert, mention string) slackMessage {
 		lines = []string{look(a.Incident)}
 	}
 	text := join(" ", mention, fit(lines, slackPlain, a.Incident))
-	return slackMessage{Text: text, plain: text}
+	return slackMessage{Text: text, plain: text, broadcast: a.Broadcast}
 }
 
 // slackFields are one section per field, and a line that says where to read more.

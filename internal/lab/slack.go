@@ -61,6 +61,7 @@ type SlackMessage struct {
 	Channel     string          `json:"channel"`
 	TS          string          `json:"ts"`
 	ThreadTS    string          `json:"thread_ts,omitempty"`
+	Broadcast   bool            `json:"-"` // a reply that is shown in the channel too
 	Text        string          `json:"text"`
 	Blocks      json.RawMessage `json:"blocks,omitempty"`
 	Attachments json.RawMessage `json:"attachments,omitempty"`

@@ -195,6 +195,7 @@ func (s *Slack) postMessage(form url.Values) slackAnswer {
 		return slackNo(code)
 	}
 	m.Channel, m.ThreadTS = c.id, form.Get("thread_ts")
+	m.Broadcast = m.ThreadTS != "" && form.Get("reply_broadcast") == "true"
 	s.add(m)
 	return slackAnswer{fields: map[string]any{"channel": c.id, "ts": m.TS, "message": m}}
 }
