@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -15,8 +16,8 @@ const (
 
 // picture is what is drawn: the lists and partners that had something, worst first.
 func (b *builder) picture() Picture {
-	lists := b.listRows()
-	partners := b.partnerRows()
+	lists := b.orBlind(b.listRows(), "list", b.listBlind(""))
+	partners := b.orBlind(b.partnerRows(), "partner", b.partnerBlind(""))
 	p := Picture{Rows: []Row{}, Alt: b.alt()}
 	for _, part := range []struct {
 		rows []Row
@@ -27,6 +28,15 @@ func (b *builder) picture() Picture {
 		p.More += len(part.rows) - len(shown)
 	}
 	return p
+}
+
+// orBlind has one row for all where there is no other and something could not be
+// told: emptiness would look like peace.
+func (b *builder) orBlind(rows []Row, kind string, blind []span) []Row {
+	if gaps := b.gaps(blind); len(rows) == 0 && len(gaps) > 0 {
+		rows = []Row{{Kind: kind, Name: "all " + kind + "s", Bars: []Bar{}, Unknown: gaps}}
+	}
+	return rows
 }
 
 func (b *builder) listRows() (rows []Row) {
@@ -48,9 +58,7 @@ func (b *builder) listRows() (rows []Row) {
 		if hurt[id] > 0 {
 			cause = string(Ours)
 		}
-		for _, s := range groups[id] {
-			row.Bars = append(row.Bars, bar(s, cause))
-		}
+		row.Bars = barsOf(groups[id], cause)
 		rows = append(rows, row)
 	}
 	slices.SortStableFunc(rows, func(x, y Row) int {
@@ -75,8 +83,9 @@ func (b *builder) partnerRows() (rows []Row) {
 	groups := by(b.losses, (*state).partner)
 	for _, name := range sortedKeys(groups) {
 		row := Row{Kind: "partner", Name: name, Bars: []Bar{}, Unknown: b.gaps(b.partnerBlind(""))}
-		for _, s := range groups[name] {
-			row.Bars = append(row.Bars, bar(s, string(s.whose)))
+		causes := by(groups[name], func(s *state) string { return string(s.whose) })
+		for _, cause := range causeOrder {
+			row.Bars = append(row.Bars, barsOf(causes[cause], cause)...)
 		}
 		rows = append(rows, row)
 	}
@@ -86,8 +95,52 @@ func (b *builder) partnerRows() (rows []Row) {
 	return rows
 }
 
-func bar(s *state, cause string) Bar {
-	return Bar{Early: utc(s.high.from), From: utc(s.low.from), To: utc(s.low.to), Late: utc(s.high.to), Cause: cause, Incident: s.Incident}
+// barsOf joins states of one cause, of however many addresses, to bars: sure while
+// one of them is, perhaps while one of them may be.
+func barsOf(states []*state, cause string) []Bar {
+	var perhaps, sure []span
+	for _, s := range states {
+		perhaps, sure = append(perhaps, instant(s.high)), append(sure, s.low)
+	}
+	bars := []Bar{}
+	sure = merge(sure)
+	for _, p := range merge(perhaps) {
+		in := clip(sure, p)
+		if len(in) == 0 {
+			in = []span{{p.from, p.from}}
+		}
+		for n, s := range in {
+			b := Bar{Early: utc(p.from), From: utc(s.from), To: utc(s.to), Late: utc(p.to), Cause: cause, Incidents: []string{}}
+			if n > 0 {
+				b.Early = b.From // what is perhaps between two is the former's
+			}
+			if n < len(in)-1 {
+				b.Late = utc(in[n+1].from)
+			}
+			b.Incidents = incidentsIn(states, span{*b.Early, *b.Late})
+			bars = append(bars, b)
+		}
+	}
+	return bars
+}
+
+// instant is a span that has a length: what was seen once was there.
+func instant(s span) span {
+	if s.empty() {
+		s.to = s.from.Add(time.Millisecond)
+	}
+	return s
+}
+
+// incidentsIn are those of the states that lie in a span.
+func incidentsIn(states []*state, in span) []string {
+	ids := map[string]bool{}
+	for _, s := range states {
+		if s.Incident != "" && !instant(s.high).within(in).empty() {
+			ids[s.Incident] = true
+		}
+	}
+	return orEmpty(slices.SortedFunc(maps.Keys(ids), func(a, b string) int { return latestFirst(b, a) }))
 }
 
 func barHours(r Row) (h float64) {
@@ -113,15 +166,18 @@ func (b *builder) gaps(spans []span) []Gap {
 func (b *builder) alt() string {
 	s := fmt.Sprintf("Timeline from %s to %s. ", b.day(b.week.From), b.day(b.week.To.Add(-time.Second)))
 	if len(b.listings)+len(b.losses) == 0 {
-		return s + "Nothing was listed and no partner was lost."
+		return s + nothing(b.doc.Blind.Told) + "."
 	}
 	var parts []string
-	for _, l := range slices.Concat(b.doc.Listings.Hurt, b.doc.Listings.Harmless) {
-		parts = append(parts, fmt.Sprintf("%s listed %s for %s", l.Name, enumerate(l.Subjects, 2), lasting(l.Union.Seen)))
+	for _, l := range b.doc.Listings.Hurt {
+		parts = append(parts, fmt.Sprintf("%s listed %s for %s, and hurt", l.Name, enumerate(l.Subjects, 2), lasting(l.Union.Seen)))
+	}
+	for _, l := range b.doc.Listings.Harmless {
+		parts = append(parts, fmt.Sprintf("%s listed %s for %s, and broke nothing", l.Name, enumerate(l.Subjects, 2), lasting(l.Union.Seen)))
 	}
 	for _, p := range b.doc.Partners {
 		if p.Losses > 0 {
-			parts = append(parts, fmt.Sprintf("%s was lost for %s", p.Name, lasting(p.Lost.Seen)))
+			parts = append(parts, fmt.Sprintf("%s was lost for %s, whose doing: %s", p.Name, lasting(p.Lost.Seen), sides(p.Why)))
 		}
 	}
 	const few = 8
@@ -135,6 +191,17 @@ func (b *builder) alt() string {
 		s += part
 	}
 	return s + "."
+}
+
+// nothing is what an empty picture says, by how much could be told.
+func nothing(told float64) string {
+	switch {
+	case told == 0:
+		return "Nothing could be told"
+	case told < enough:
+		return "Nothing bad was seen, but little could be told"
+	}
+	return "Nothing was listed, and no partner was lost"
 }
 
 func (b *builder) day(t time.Time) string { return t.In(b.week.Zone).Format("2 January 2006") }

@@ -123,16 +123,17 @@ type Row struct {
 	Unknown []Gap  `json:"unknown"`
 }
 
-// Bar is a bad state. It is sure from From to To; it may have begun at Early and
-// ended at Late.
+// Bar is a bad state of at least one address. It is sure from From to To (never,
+// where these are the same); it may have begun at Early and ended at Late. Bars of
+// one cause do not overlap.
 type Bar struct {
 	Early *time.Time `json:"early"`
 	From  *time.Time `json:"from"`
 	To    *time.Time `json:"to"`
 	Late  *time.Time `json:"late"`
 	// Cause is a Whose, or "harmless" for a listing that broke nothing.
-	Cause    string `json:"cause"`
-	Incident string `json:"incident"`
+	Cause     string   `json:"cause"`
+	Incidents []string `json:"incidents"`
 }
 
 // Gap is time in which nothing could be told.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"image/color"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,9 +24,10 @@ const (
 	rowHeight    = vg.Length(19)
 	barHeight    = vg.Length(12)
 	titleHeight  = vg.Length(24)
-	legendHeight = vg.Length(22)
+	legendLine   = vg.Length(19)
 	axisHeight   = vg.Length(20)
 	maxLabel     = vg.Length(150)
+	leastLane    = vg.Length(6) // of a bar that shares its row with others
 	leastBar     = vg.Length(2) // what lasted for minutes must be seen too
 	pngDPI       = 192          // twice 96: sharp on the screens of today, 800 pixels wide where it counts
 )
@@ -83,16 +85,33 @@ func SVG(r Report, darkMode bool) (string, error) {
 	return element(b.String(), r.Picture.Alt), nil
 }
 
-// element makes the document an element that names itself, fits its place, and
-// asks for fonts of the same widths where Liberation is not installed.
+// element makes the document an element that names itself, and asks for fonts of the
+// same widths where Liberation is not installed.
 func element(svg, alt string) string {
 	if at := strings.Index(svg, "<svg"); at > 0 {
 		svg = svg[at:]
 	}
 	label := fmt.Sprintf(`<svg role="img" aria-label="%s" `, html.EscapeString(oneLine(alt)))
 	svg = strings.Replace(svg, "<svg ", label, 1)
-	return strings.ReplaceAll(svg, "font-family:Liberation Sans", "font-family:Liberation Sans,Arial,Helvetica,sans-serif")
+	return styled.ReplaceAllStringFunc(svg, func(style string) string {
+		var out []string
+		for _, part := range strings.Split(style[len(`style="`):len(style)-1], ";") {
+			name, value, _ := strings.Cut(part, ":")
+			if value == "normal" { // as it is anyway
+				continue
+			}
+			if name == "font-family" {
+				value += ",Arial,Helvetica,sans-serif"
+			}
+			out = append(out, name+`="`+value+`"`)
+		}
+		return strings.Join(out, " ")
+	})
 }
+
+// styled is how the canvas writes colours and fonts. As attributes of their own they
+// pass a page's policy that forbids style (Content-Security-Policy).
+var styled = regexp.MustCompile(`style="[^"]*"`)
 
 // painter lays one picture out.
 type painter struct {
@@ -101,13 +120,23 @@ type painter struct {
 	lines []paintRow
 	keys  []string // causes that occur, then "perhaps", "unknown"
 	left  vg.Length
+	// legendAt is where each key stands, from the top left of the legend.
+	legendAt     []vg.Point
+	legendHeight vg.Length
 }
 
 // paintRow is a row, or a caption over those of a kind.
 type paintRow struct {
 	caption string
 	row     Row
+	bars    []laneBar
+	bar     vg.Length // the height of a bar that is alone
 }
+
+func (r paintRow) height() vg.Length { return max(rowHeight, r.bar+rowHeight-barHeight) }
+
+// rect is a place in the picture.
+type rect struct{ from, to, low, high vg.Length }
 
 func newPainter(t told, colours theme) *painter {
 	p := &painter{told: t, theme: colours}
@@ -118,11 +147,13 @@ func newPainter(t told, colours theme) *painter {
 			kind = r.Kind
 			p.lines = append(p.lines, paintRow{caption: map[string]string{"list": "Blocklists", "partner": "Partners"}[kind]})
 		}
-		p.lines = append(p.lines, paintRow{row: r})
-		for _, b := range r.Bars {
+		line := paintRow{row: r, bars: lanes(r.Bars), bar: barHeight}
+		for _, b := range line.bars {
 			used[b.Cause] = true
 			used["perhaps"] = used["perhaps"] || b.Late.Sub(*b.To)+b.From.Sub(*b.Early) > 20*time.Minute
+			line.bar = max(line.bar, vg.Length(b.of)*leastLane)
 		}
+		p.lines = append(p.lines, line)
 		used["unknown"] = used["unknown"] || len(r.Unknown) > 0
 	}
 	for _, k := range append(causeOrder[:len(causeOrder):len(causeOrder)], "perhaps", "unknown") {
@@ -131,9 +162,10 @@ func newPainter(t told, colours theme) *painter {
 		}
 	}
 	if len(p.lines) == 0 {
-		p.lines = []paintRow{{caption: "Nothing was listed, and no partner was lost"}}
+		p.lines = []paintRow{{caption: nothing(t.Blind.Told)}}
 	}
 	p.left = margin + p.labelWidth() + 8
+	p.place()
 	return p
 }
 
@@ -168,9 +200,9 @@ func (p *painter) label(name string) string {
 }
 
 func (p *painter) height() vg.Length {
-	h := 2*margin + titleHeight + axisHeight + vg.Length(len(p.lines))*rowHeight
-	if len(p.keys) > 0 {
-		h += legendHeight
+	h := 2*margin + titleHeight + axisHeight + p.legendHeight
+	for _, l := range p.lines {
+		h += l.height()
 	}
 	if p.Picture.More > 0 {
 		h += rowHeight
@@ -179,23 +211,29 @@ func (p *painter) height() vg.Length {
 }
 
 func (p *painter) paint(c draw.Canvas) {
-	p.box(c, 0, pictureWidth, 0, p.height(), p.paper)
+	p.box(c, rect{0, pictureWidth, 0, p.height()}, p.paper)
 	y := p.height() - margin
 	title := p.style(12, true, p.ink)
 	c.FillText(title, vg.Point{X: margin, Y: y - 13}, p.title())
 	y -= titleHeight
-	if len(p.keys) > 0 {
-		p.legend(c, y-legendHeight/2+2)
-		y -= legendHeight
+	p.legend(c, y)
+	y -= p.legendHeight
+	top, bottom := y, y
+	for n, l := range p.lines {
+		if n%2 == 0 && l.caption == "" {
+			p.box(c, rect{p.left, pictureWidth - margin, bottom - l.height(), bottom}, p.band)
+		}
+		bottom -= l.height()
 	}
-	bottom := y - vg.Length(len(p.lines))*rowHeight
-	p.grid(c, y, bottom)
+	if len(p.Picture.Rows) > 0 {
+		p.grid(c, top, bottom)
+	}
 	for _, l := range p.lines {
-		p.line(c, l, y-rowHeight/2)
-		y -= rowHeight
+		p.line(c, l, y-l.height()/2)
+		y -= l.height()
 	}
 	p.days(c, bottom)
-	p.nowLine(c, p.height()-margin-titleHeight, bottom)
+	p.nowLine(c, top, bottom)
 	if p.Picture.More > 0 {
 		c.FillText(p.style(9, false, p.faint), vg.Point{X: margin, Y: margin - 2}, fmt.Sprintf("and %d more rows: see the tables", p.Picture.More))
 	}
@@ -220,12 +258,6 @@ func (p *painter) midnights() (out []time.Time) {
 }
 
 func (p *painter) grid(c draw.Canvas, top, bottom vg.Length) {
-	for n, l := range p.lines {
-		if n%2 == 0 && l.caption == "" {
-			y := top - vg.Length(n)*rowHeight
-			p.box(c, p.left, pictureWidth-margin, y-rowHeight, y, p.band)
-		}
-	}
 	style := draw.LineStyle{Color: p.theme.grid, Width: .6}
 	for _, d := range p.midnights() {
 		c.StrokeLine2(style, p.x(d), bottom, p.x(d), top)
@@ -255,9 +287,6 @@ func (p *painter) nowLine(c draw.Canvas, top, bottom vg.Length) {
 	if p.At == nil || !p.At.Before(*p.Week.To) || p.At.Before(*p.Week.From) {
 		return
 	}
-	if len(p.keys) > 0 {
-		top -= legendHeight
-	}
 	x := p.x(*p.At)
 	c.StrokeLine2(draw.LineStyle{Color: p.ink, Width: 1, Dashes: []vg.Length{3, 2}}, x, bottom, x, top)
 	c.FillText(p.style(9, false, p.ink), vg.Point{X: min(x+3, pictureWidth-margin-20), Y: top - 11}, "now")
@@ -270,34 +299,28 @@ func (p *painter) line(c draw.Canvas, l paintRow, middle vg.Length) {
 	}
 	c.FillText(p.style(9, false, p.ink), vg.Point{X: margin, Y: middle - 3}, p.label(l.row.Name))
 	for _, g := range l.row.Unknown {
-		p.unknownBox(c, p.x(*g.From), p.x(*g.To), middle)
+		p.unknownBox(c, rect{p.x(*g.From), p.x(*g.To), middle - l.bar/2, middle + l.bar/2})
 	}
-	for _, b := range l.row.Bars {
-		p.edges(c, b, middle)
-	}
-	for _, b := range l.row.Bars { // over the edges of others: what is sure of one address is sure
-		p.core(c, b, middle)
+	for _, b := range l.bars {
+		p.bar(c, b, middle-l.bar/2, l.bar)
 	}
 }
 
-// edges show where a state may have been so already, or still: lighter than where it is sure.
-func (p *painter) edges(c draw.Canvas, b Bar, middle vg.Length) {
-	early, late := p.x(*b.Early), p.x(*b.Late)
-	if late-early < leastBar {
-		early, late = early-leastBar/2, late+leastBar/2
+// bar is solid where a state is sure, and lighter where it may have been so already, or still.
+func (p *painter) bar(c draw.Canvas, b laneBar, low, height vg.Length) {
+	height /= vg.Length(b.of)
+	low += height * vg.Length(b.of-1-b.lane)
+	colour := p.colour(b.Cause)
+	whole := rect{p.x(*b.Early), p.x(*b.Late), low, low + height}
+	if whole.to-whole.from < leastBar {
+		whole.from, whole.to = whole.from-leastBar/2, whole.to+leastBar/2
 	}
-	p.box(c, early, late, middle-barHeight/2, middle+barHeight/2, pale(p.colour(b.Cause)))
-	p.frame(c, early, late, middle, p.colour(b.Cause))
-}
-
-// core is where a state is sure.
-func (p *painter) core(c draw.Canvas, b Bar, middle vg.Length) {
-	from, to := p.x(*b.From), p.x(*b.To)
-	if to <= from {
-		return
+	p.box(c, whole, pale(colour))
+	if sure := (rect{p.x(*b.From), p.x(*b.To), low, low + height}); sure.from < sure.to {
+		p.box(c, sure, colour)
+		p.pattern(c, b.Cause, sure)
 	}
-	p.box(c, from, to, middle-barHeight/2, middle+barHeight/2, p.colour(b.Cause))
-	p.pattern(c, b.Cause, from, to, middle)
+	p.frame(c, whole, colour)
 }
 
 func (p *painter) colour(cause string) color.Color {
@@ -307,49 +330,50 @@ func (p *painter) colour(cause string) color.Color {
 	return p.unknown
 }
 
-func (p *painter) unknownBox(c draw.Canvas, from, to, middle vg.Length) {
-	p.hatch(c, from, to, middle, 5, p.unknown, .7, true, false)
-	p.frame(c, from, to, middle, p.unknown)
+func (p *painter) unknownBox(c draw.Canvas, r rect) {
+	p.hatch(c, r, 5, p.unknown, .7, true, false)
+	p.frame(c, r, p.unknown)
 }
 
 // pattern repeats in lines what colour says.
-func (p *painter) pattern(c draw.Canvas, cause string, from, to, middle vg.Length) {
+func (p *painter) pattern(c draw.Canvas, cause string, r rect) {
 	line := color.Color(color.NRGBA{255, 255, 255, 170})
 	switch cause {
 	case string(Theirs):
-		p.hatch(c, from, to, middle, 6, line, 1.2, true, false)
+		p.hatch(c, r, 6, line, 1.2, true, false)
 	case string(Path):
-		p.stripes(c, from, to, middle, line)
+		p.stripes(c, r, line)
 	case string(Unclear):
-		p.hatch(c, from, to, middle, 7, line, 1, true, true)
+		p.hatch(c, r, 7, line, 1, true, true)
 	case harmless:
-		p.strokes(c, [][2]vg.Point{{{X: from, Y: middle + 2}, {X: to, Y: middle + 2}}, {{X: from, Y: middle - 2}, {X: to, Y: middle - 2}}}, line, 1)
+		third := (r.high - r.low) / 3
+		p.strokes(c, [][2]vg.Point{{{X: r.from, Y: r.low + third}, {X: r.to, Y: r.low + third}}, {{X: r.from, Y: r.high - third}, {X: r.to, Y: r.high - third}}}, line, 1)
 	}
 }
 
-func (p *painter) stripes(c draw.Canvas, from, to, middle vg.Length, line color.Color) {
+func (p *painter) stripes(c draw.Canvas, r rect, line color.Color) {
 	var lines [][2]vg.Point
 	const step = vg.Length(5)
-	for x := step * vg.Length(int(from/step)+1); x < to; x += step {
-		lines = append(lines, [2]vg.Point{{X: x, Y: middle - barHeight/2}, {X: x, Y: middle + barHeight/2}})
+	for x := step * vg.Length(int(r.from/step)+1); x < r.to; x += step {
+		lines = append(lines, [2]vg.Point{{X: x, Y: r.low}, {X: x, Y: r.high}})
 	}
 	p.strokes(c, lines, line, 1.2)
 }
 
 // hatch draws diagonals, cut to the box; up, down or both.
-func (p *painter) hatch(c draw.Canvas, from, to, middle, step vg.Length, line color.Color, width vg.Length, up, down bool) {
+func (p *painter) hatch(c draw.Canvas, r rect, step vg.Length, line color.Color, width vg.Length, up, down bool) {
 	var lines [][2]vg.Point
-	low := middle - barHeight/2
-	for x := step * vg.Length(int((from-barHeight)/step)); x < to; x += step {
-		a, b := max(x, from), min(x+barHeight, to)
+	height := r.high - r.low
+	for x := step * vg.Length(int((r.from-height)/step)); x < r.to; x += step {
+		a, b := max(x, r.from), min(x+height, r.to)
 		if a >= b {
 			continue
 		}
 		if up {
-			lines = append(lines, [2]vg.Point{{X: a, Y: low + a - x}, {X: b, Y: low + b - x}})
+			lines = append(lines, [2]vg.Point{{X: a, Y: r.low + a - x}, {X: b, Y: r.low + b - x}})
 		}
 		if down {
-			lines = append(lines, [2]vg.Point{{X: a, Y: low + barHeight - (a - x)}, {X: b, Y: low + barHeight - (b - x)}})
+			lines = append(lines, [2]vg.Point{{X: a, Y: r.high - (a - x)}, {X: b, Y: r.high - (b - x)}})
 		}
 	}
 	p.strokes(c, lines, line, width)
@@ -369,38 +393,14 @@ func (p *painter) strokes(c draw.Canvas, lines [][2]vg.Point, line color.Color, 
 	c.Stroke(path)
 }
 
-func (p *painter) frame(c draw.Canvas, from, to, middle vg.Length, line color.Color) {
-	low, high := middle-barHeight/2, middle+barHeight/2
-	c.StrokeLines(draw.LineStyle{Color: line, Width: .8}, []vg.Point{{X: from, Y: low}, {X: to, Y: low}, {X: to, Y: high}, {X: from, Y: high}, {X: from, Y: low}})
+func (p *painter) frame(c draw.Canvas, r rect, line color.Color) {
+	c.StrokeLines(draw.LineStyle{Color: line, Width: .8}, append(r.corners(), vg.Point{X: r.from, Y: r.low}))
 }
 
-func (p *painter) box(c draw.Canvas, from, to, low, high vg.Length, fill color.Color) {
-	c.FillPolygon(fill, []vg.Point{{X: from, Y: low}, {X: to, Y: low}, {X: to, Y: high}, {X: from, Y: high}})
-}
+func (p *painter) box(c draw.Canvas, r rect, fill color.Color) { c.FillPolygon(fill, r.corners()) }
 
-// legend explains only what occurs.
-func (p *painter) legend(c draw.Canvas, middle vg.Length) {
-	const sample = vg.Length(20)
-	s := p.style(9, false, p.faint)
-	x := margin
-	for _, k := range p.keys {
-		words := causeWords[k]
-		switch k {
-		case "perhaps":
-			words = "perhaps (looks lie apart)"
-			p.box(c, x, x+sample, middle-barHeight/2, middle+barHeight/2, pale(p.causes[string(Ours)]))
-			p.frame(c, x, x+sample, middle, p.causes[string(Ours)])
-		case "unknown":
-			words = "not known"
-			p.unknownBox(c, x, x+sample, middle)
-		default:
-			p.box(c, x, x+sample, middle-barHeight/2, middle+barHeight/2, p.causes[k])
-			p.pattern(c, k, x, x+sample, middle)
-			p.frame(c, x, x+sample, middle, p.causes[k])
-		}
-		c.FillText(s, vg.Point{X: x + sample + 4, Y: middle - 3}, words)
-		x += sample + 4 + s.Width(words) + 12
-	}
+func (r rect) corners() []vg.Point {
+	return []vg.Point{{X: r.from, Y: r.low}, {X: r.to, Y: r.low}, {X: r.to, Y: r.high}, {X: r.from, Y: r.high}}
 }
 
 // pale is a colour of what may have been.
