@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"repwatch/api"
@@ -60,7 +62,7 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 
 func metricsHandler(p *Page) http.Handler {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collector{p})
+	reg.MustRegister(collector{p}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError, MaxRequestsInFlight: 4})
 }
 
@@ -77,11 +79,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	g := gauges{out, now()}
-	g.daemon(&status)
-	g.lists(status.Lists)
-	g.partners(status.Partners)
-	g.incidents(status.Incidents.Rows)
-	g.notifiers(status.Notifiers)
+	g.status(&status)
 	g.lanes(ledger.Lanes)
 }
 
@@ -92,6 +90,9 @@ type gauges struct {
 }
 
 func (g gauges) set(d *prometheus.Desc, v float64, labels ...string) {
+	for i := range labels { // a provider's name may come of what a stranger's MX is called
+		labels[i] = strings.ToValidUTF8(labels[i], "?")
+	}
 	g.out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
@@ -106,6 +107,14 @@ func (g gauges) sum(d *prometheus.Desc, counts map[[2]string]int) {
 	for _, key := range slices.SortedFunc(maps.Keys(counts), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
 		g.set(d, float64(counts[key]), key[0], key[1])
 	}
+}
+
+func (g gauges) status(s *api.Status) {
+	g.daemon(s)
+	g.lists(s.Lists)
+	g.partners(s.Partners)
+	g.incidents(s.Incidents.Rows)
+	g.notifiers(s.Notifiers)
 }
 
 func (g gauges) daemon(s *api.Status) {
