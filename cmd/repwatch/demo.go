@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -22,10 +23,11 @@ import (
 	"repwatch/replies"
 	"repwatch/store"
 	"repwatch/watch"
+	"repwatch/web"
 )
 
 func (a *app) demo() *cobra.Command {
-	var fast bool
+	var fast, stay bool
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "See it work: two real cases, no network needed",
@@ -36,17 +38,21 @@ no configuration are needed, and nothing stays behind.
 
   1. An address gets onto an exploit list, and a partner withdraws STARTTLS from
      it; after delisting it comes back.
-  2. Only we cannot see STARTTLS; no list knows why.`,
+  2. Only we cannot see STARTTLS; no list knows why.
+
+With --stay the daemon goes on afterwards, and its page with it: the address is
+printed at the start, so that the page can be seen following the stories.`,
 		Args: noArgs,
 	}
 	c.Flags().BoolVar(&fast, "fast", false, "without pauses for reading")
+	c.Flags().BoolVar(&stay, "stay", false, "go on until Ctrl-C, with the page in the browser")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		world, err := lab.NewInternet(netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("203.0.113.8"))
 		if err != nil {
 			return fmt.Errorf("the small internet cannot be started: %w", err)
 		}
 		defer world.Close()
-		d := &demo{app: a, world: world, pause: 3 * time.Second, told: make(chan incident.Alert, 64)}
+		d := &demo{app: a, world: world, pause: 3 * time.Second, stay: stay, told: make(chan incident.Alert, 64)}
 		if fast || !a.out.tty {
 			d.pause = 0
 		}
@@ -63,6 +69,8 @@ type demo struct {
 	cfg   *config.Loaded
 	db    *store.DB
 	pause time.Duration
+	stay  bool
+	page  net.Listener // nil: nobody would have the time to look
 	told  chan incident.Alert
 
 	printing sync.Mutex
@@ -77,6 +85,12 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if d.stay || d.pause > 0 {
+		if d.page, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return err
+		}
+		defer d.page.Close()
+	}
 	if err := d.configure(dir); err != nil {
 		return err
 	}
@@ -92,15 +106,38 @@ func (d *demo) run(ctx context.Context) error {
 	watching, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- daemon.Run(watching) }()
-	err = d.play(ctx)
+	var sides sync.WaitGroup
+	if d.page != nil {
+		sides.Go(func() {
+			servePageOn(watching, d.page, web.Options{DB: d.db, Config: daemon.Config, Daemon: daemon}, slog.New(slog.DiscardHandler))
+		})
+	}
+	if err = d.play(ctx); err == nil {
+		d.farewell()
+		if d.stay {
+			d.say("The daemon goes on, and its page at " + d.pageURL() + " with it, until you press Ctrl-C.")
+			d.listen(ctx)
+		}
+	}
 	stop()
+	sides.Wait()
 	if ended := <-done; err == nil {
 		err = ended
 	}
-	if err == nil {
-		d.farewell()
-	}
 	return err
+}
+
+func (d *demo) pageURL() string { return "http://" + d.page.Addr().String() + "/" }
+
+// listen takes alerts until the user has seen enough.
+func (d *demo) listen(ctx context.Context) {
+	for {
+		select {
+		case <-d.told:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (d *demo) play(ctx context.Context) error {
@@ -108,6 +145,9 @@ func (d *demo) play(ctx context.Context) error {
 		"fabrikam.example, and an office elsewhere with a clean address as control. We send from 203.0.113.7\n" +
 		"and 203.0.113.8. " +
 		"The daemon looks every second here; in real life every 15 minutes at lists, every hour at partners.")
+	if d.page != nil {
+		d.say("Its page follows along at " + d.pageURL() + " (sign in with the token \"demo\" to try the buttons).")
+	}
 	for _, act := range []func(context.Context) error{d.before, d.listed, d.delisted, d.private} {
 		if err := act(ctx); err != nil {
 			return err
@@ -118,7 +158,10 @@ func (d *demo) play(ctx context.Context) error {
 
 // configure writes a configuration as a user would and reads it back.
 func (d *demo) configure(dir string) error {
-	w := d.world
+	w, page := d.world, ""
+	if d.page != nil {
+		page = d.page.Addr().String()
+	}
 	const points = "test: {listed: [127.0.0.2], clean: [127.0.0.1]}"
 	text := fmt.Sprintf(`
 sending_ips:
@@ -131,6 +174,7 @@ control: [{name: office, socks5: "%[6]s", ehlo: office.sender.example}]
 dns: {resolvers: ["%[7]s"]}
 schedule: {blocklists: "@every 1s", partners: "@every 1s", confirm_after: 200ms, jitter: 0%%}
 notify: {group_wait: 300ms}
+web: {listen: %[10]q, token: demo}
 blocklists:
   use: [xbl, traps, expired]
   add:
@@ -138,7 +182,7 @@ blocklists:
        delist: {how: self-service, url: "https://lists.example/remove/{ip}"}}
     - {id: traps, zone: traps.lists.example, %[8]s}
     - {id: expired, zone: expired.lists.example, %[8]s}
-`, w.Sender, w.Contoso.Domain, w.Contoso.Port, w.Fabrikam.Domain, w.Fabrikam.Port, w.SOCKS.Addr(), w.DNS.Addr(), points, w.Other)
+`, w.Sender, w.Contoso.Domain, w.Contoso.Port, w.Fabrikam.Domain, w.Fabrikam.Port, w.SOCKS.Addr(), w.DNS.Addr(), points, w.Other, page)
 	file := filepath.Join(dir, "repwatch.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -41,5 +45,38 @@ func TestDemoTellsBothStories(t *testing.T) {
 	}
 	if errs.Len() > 0 {
 		t.Errorf("said on stderr: %s", errs.String())
+	}
+}
+
+// With --stay the page is up after the stories, and Ctrl-C ends both.
+func TestDemoStaysWithItsPage(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	r, w := io.Pipe()
+	var errs bytes.Buffer
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"demo", "--fast", "--stay"}, strings.NewReader(""), w, &errs)
+		_ = w.Close()
+	}()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && !strings.Contains(lines.Text(), "until you press Ctrl-C") {
+	}
+	_, url, _ := strings.Cut(lines.Text(), "its page at ")
+	url, _, _ = strings.Cut(url, " ")
+	go func() {
+		_, _ = io.Copy(io.Discard, r) // so that nothing printed afterwards waits for a reader
+	}()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatalf("no page at %q after %q: %v", url, lines.Text(), err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "fabrikam.example withdrew STARTTLS") {
+		t.Errorf("the page does not show the open incident (%v):\n%s", err, body)
+	}
+	stop()
+	if code := <-ended; code != 0 {
+		t.Errorf("exit %d: %s", code, errs.String())
 	}
 }
