@@ -160,31 +160,77 @@ func (tx *Tx) DropPending(notifier string, seq uint64) error {
 	return tx.delete(bucketOutbox, key)
 }
 
-// NextAlert returns the first row of a notifier that may be sent now: it is due,
-// and no earlier row of its incident still waits. Wake is when to ask again at
-// the latest; zero if nothing waits for a time.
+// ahead is how many waiting rows of a notifier are looked at for the most urgent.
+const ahead = 256
+
+// NextAlert returns the row of a notifier that is to be sent now: of those that are due,
+// and that no earlier row of their incident still waits before, the one whose incident
+// is the most urgent; of equals the first. Wake is when to ask again at the latest; zero
+// if nothing waits for a time.
 func (db *DB) NextAlert(notifier string, now time.Time) (q Queued, ok bool, wake time.Time, err error) {
 	err = db.View(func(tx *Tx) error {
-		blocked := map[string]bool{}
+		heads, n := heads{of: map[string]int{}}, 0
 		for row := range tx.Pending(notifier) {
-			if row.Incident != "" {
-				if blocked[row.Incident] {
-					continue
-				}
-				blocked[row.Incident] = true
-			}
-			at := row.ready()
-			if !at.After(now) {
-				q, ok, wake = row, true, now
-				return nil
-			}
-			if wake.IsZero() || at.Before(wake) {
-				wake = at
+			heads.add(row, now)
+			if n++; n >= ahead && heads.due {
+				break
 			}
 		}
+		q, ok, wake = heads.next(now)
 		return nil
 	})
 	return q, ok, wake, err
+}
+
+// heads are the first rows of each incident, and those that belong to none, in order.
+type heads struct {
+	rows []head
+	of   map[string]int // where an incident's is
+	due  bool           // one may be sent
+}
+
+type head struct {
+	Queued
+	urgency int // of the most urgent row of its incident: what is urgent pulls what must go before it
+}
+
+func (h *heads) add(q Queued, now time.Time) {
+	at, behind := h.of[q.Incident]
+	if q.Incident != "" && behind {
+		h.rows[at].urgency = max(h.rows[at].urgency, urgency(&q))
+		return
+	}
+	h.due = h.due || !q.ready().After(now)
+	h.of[q.Incident] = len(h.rows)
+	h.rows = append(h.rows, head{q, urgency(&q)})
+}
+
+// urgency orders what may be sent: the worst news first; edits, of which the last counts, and
+// what is sent once a day or week, after all news.
+func urgency(q *Queued) int {
+	switch q.Kind {
+	case incident.AlertEdit, incident.AlertDigest, incident.AlertReport:
+		return 0
+	}
+	return 1 + int(q.Message.Impact)
+}
+
+func (h *heads) next(now time.Time) (q Queued, ok bool, wake time.Time) {
+	top := -1
+	for _, r := range h.rows {
+		switch at := r.ready(); {
+		case !at.After(now):
+			if r.urgency > top {
+				q, ok, top = r.Queued, true, r.urgency
+			}
+		case wake.IsZero() || at.Before(wake):
+			wake = at
+		}
+	}
+	if ok {
+		wake = now
+	}
+	return q, ok, wake
 }
 
 // change rewrites one row, if it is still there.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"repwatch/incident"
+	"repwatch/reputation"
 )
 
 // told makes open incidents, so that alerts may be about them.
@@ -95,6 +96,49 @@ func TestNotifiersDoNotWaitForOneAnother(t *testing.T) {
 	want(t, next(t, db, "slack", t0), "until 09:00")
 	want(t, next(t, db, "email", t0), "1 listed") // the same number for all copies
 	want(t, next(t, db, "slac", t0), "nothing")   // no notifier reads another's rows
+}
+
+// A critical message does not stand behind hundreds of edits of a channel that takes one a second.
+func TestTheMostUrgentGoesFirst(t *testing.T) {
+	db := openTemp(t)
+	alert := func(id string, kind incident.AlertKind, impact reputation.Impact) incident.Alert {
+		return incident.Alert{Incident: id, Kind: kind, News: id + " " + string(kind), Message: incident.Message{Impact: impact}}
+	}
+	var ids []string
+	for n := range 200 {
+		ids = append(ids, fmt.Sprint(n))
+	}
+	incidentsOpen(t, db, ids...)
+	for _, id := range ids[10:] {
+		enqueue(t, db, t0, alert(id, incident.AlertEdit, reputation.Critical), "slack")
+	}
+	enqueue(t, db, t0, alert("1", incident.AlertOpened, reputation.High), "slack")
+	enqueue(t, db, t0, alert("", incident.AlertDigest, reputation.Info), "slack")
+	enqueue(t, db, t0, alert("2", incident.AlertEdit, reputation.Low), "slack")
+	enqueue(t, db, t0, alert("2", incident.AlertNews, reputation.Critical), "slack")
+	enqueue(t, db, t0, alert("3", incident.AlertOpened, reputation.Critical), "slack")
+	later := alert("4", incident.AlertOpened, reputation.Critical)
+	later.Due = t0.Add(time.Minute)
+	enqueue(t, db, t0, later, "slack")
+	for _, w := range []string{"193 2 edit", "194 2 news", "195 3 opened", "191 1 opened", "1 10 edit", "2 11 edit"} {
+		want(t, next(t, db, "slack", t0), w)
+		var seq uint64
+		fmt.Sscan(w, &seq)
+		if err := db.Delivered("slack", seq, t0, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(t, next(t, db, "slack", t0.Add(time.Minute)), "196 4 opened")
+}
+
+// However much waits, each round reads a bounded part of it; what is due is found beyond it too.
+func TestManyThatWaitForTheirTime(t *testing.T) {
+	db := openTemp(t)
+	for range ahead + 10 {
+		enqueue(t, db, t0, incident.Alert{News: "later", Due: t0.Add(time.Hour)}, "slack")
+	}
+	enqueue(t, db, t0, incident.Alert{News: "now"}, "slack")
+	want(t, next(t, db, "slack", t0), fmt.Sprint(ahead+11, " now"))
 }
 
 // What belongs to no incident waits for nothing but its own time.
