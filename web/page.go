@@ -39,7 +39,7 @@ type Page struct {
 	doors   sessions
 	status  *memo[api.Status]
 	learned *memo[api.Learned]
-	told    texts
+	weeks   weeks
 	listen  string
 }
 
@@ -107,6 +107,7 @@ func (p *Page) routes(o Options) http.Handler {
 	} {
 		mux.Handle(pattern, p.page(build))
 	}
+	mux.HandleFunc("GET /reports/{file}", p.reportFile)
 	mux.HandleFunc("GET /find", p.find)
 	mux.HandleFunc("POST /login", p.login)
 	mux.HandleFunc("POST /logout", p.logout)

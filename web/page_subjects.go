@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"repwatch/api"
-	"repwatch/report"
 	"repwatch/store"
 )
 
@@ -150,67 +148,4 @@ func (p *Page) health(r *http.Request) (view, error) {
 
 func unknownSubject(who string) error {
 	return failed(http.StatusNotFound, fmt.Errorf("%q is no sending address or domain that is or was watched", who))
-}
-
-// reportView is one week's report as text, and the way to other weeks.
-type reportView struct {
-	Text  string
-	Week  string
-	Weeks []link
-}
-
-// weeksOffered is how far back the page of reports leads; others have ?week=.
-const weeksOffered = 8
-
-func (p *Page) reports(r *http.Request) (view, error) {
-	at, zone := now(), p.h.Config().Schedule.Timezone.Loc()
-	week := report.LastWeek(at, zone)
-	if text := r.FormValue("week"); text != "" {
-		var err error
-		if week, err = report.ParseWeek(text, zone); err != nil {
-			return view{}, failed(http.StatusBadRequest, err)
-		}
-	}
-	text, err := p.told.of(week.ID, p.seq(), func() (string, error) {
-		if err := p.h.DB.Flush(); err != nil {
-			return "", err
-		}
-		doc, err := api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), week, at) })
-		return report.Text(doc, 100), err
-	})
-	if err != nil {
-		return view{}, err
-	}
-	d := reportView{Text: text, Week: week.ID}
-	for n := range weeksOffered {
-		w := report.WeekOf(at, zone).Before(n)
-		d.Weeks = append(d.Weeks, link{w.ID, p.prefix + "/reports?week=" + w.ID, w.ID == week.ID})
-	}
-	return view{name: "reports", Title: "Report " + week.ID, Nav: "reports", Data: d}, nil
-}
-
-// texts keeps reports until something happens: one of a week reads a whole past.
-type texts struct {
-	mu   sync.Mutex
-	seq  uint64
-	kept map[string]string
-}
-
-// textsKept bounds them.
-const textsKept = 16
-
-func (t *texts) of(name string, seq uint64, build func() (string, error)) (string, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.kept == nil || t.seq != seq || len(t.kept) >= textsKept {
-		t.seq, t.kept = seq, map[string]string{}
-	}
-	if text, ok := t.kept[name]; ok {
-		return text, nil
-	}
-	text, err := build()
-	if err == nil {
-		t.kept[name] = text
-	}
-	return text, err
 }

@@ -111,7 +111,7 @@ func TestPagesSayWhatIsKnown(t *testing.T) {
 		"/timeline?last=30d":        {"<svg", "fabrikam.example", "cop"},
 		"/ledger":                   {"At most 48 connections", "192.0.2.25"},
 		"/health":                   {"temporary authentication failure", "9 failures"},
-		"/reports":                  {"<pre", "Report 20"},
+		"/reports":                  {"Mail reputation, week", "In numbers", "<details"},
 		"/find?q=nothing":           {"is nothing that is watched"},
 		"/incidents/77":             {"no such incident"},
 		"/ip/198.51.100.1":          {"no sending address"},
