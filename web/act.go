@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"repwatch/api"
 	"repwatch/config"
@@ -38,6 +39,8 @@ func (h *handler) acting(act func(*http.Request) (any, error)) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		// Notifiers may take minutes to fail; who asked waits for it.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		doc, err := act(r)
 		if err != nil {
 			refuse(w, err)

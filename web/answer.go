@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"repwatch/api"
 	"repwatch/store"
@@ -23,11 +25,17 @@ func (f failure) Unwrap() error { return f.error }
 
 func failed(code int, err error) error { return failure{code, err} }
 
+// question is what GET may be asked, and who answers.
+type question struct {
+	params []string // of the query
+	answer func(*http.Request) (any, error)
+}
+
 // document answers GET with a document and its hash, so that who asks often is
 // told briefly that nothing changed.
-func document(build func(*http.Request) (any, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		doc, err := build(r)
+func document(q question) http.Handler {
+	return asked(q.params, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		doc, err := q.answer(r)
 		if err != nil {
 			refuse(w, err)
 			return
@@ -37,15 +45,24 @@ func document(build func(*http.Request) (any, error)) http.Handler {
 			refuse(w, err)
 			return
 		}
-		tag := fmt.Sprintf(`"%x"`, sha256.Sum256(withoutAt(body)))
-		w.Header().Set("ETag", tag)
-		w.Header().Set("Cache-Control", "no-cache")
-		if matches(r.Header.Get("If-None-Match"), tag) {
-			w.WriteHeader(http.StatusNotModified)
-			return
+		if !unchanged(w, r, tagOf(body)) {
+			send(w, http.StatusOK, body)
 		}
-		send(w, http.StatusOK, body)
-	})
+	}))
+}
+
+// tagOf is weak (RFC 9110 section 8.8.1): documents of one tag differ in when they were built.
+func tagOf(body []byte) string { return fmt.Sprintf(`W/"%x"`, sha256.Sum256(withoutAt(body))) }
+
+// unchanged answers who has it already.
+func unchanged(w http.ResponseWriter, r *http.Request, tag string) bool {
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "no-cache")
+	if !matches(r.Header.Get("If-None-Match"), tag) {
+		return false
+	}
+	w.WriteHeader(http.StatusNotModified)
+	return true
 }
 
 // withoutAt leaves out the line that says when the document was built: it alone is no change.
@@ -62,8 +79,8 @@ func withoutAt(body []byte) []byte {
 // matches compares as If-None-Match does (RFC 9110 section 13.1.2: weakly).
 func matches(header, tag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
-		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
-		if candidate == "*" || candidate == tag {
+		candidate = strings.TrimSpace(candidate)
+		if candidate == "*" || strings.TrimPrefix(candidate, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
 		}
 	}
@@ -79,11 +96,32 @@ func encode(doc any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func send(w http.ResponseWriter, code int, body []byte) {
-	w.Header().Set("Content-Type", "application/json")
+func send(w http.ResponseWriter, code int, body []byte) { sendAs(w, code, "application/json", body) }
+
+// sendAs gives who reads it so much time; what they do not take by then is not kept for them.
+func sendAs(w http.ResponseWriter, code int, media string, body []byte) {
+	hurry(w)
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // who asked has gone; there is nobody to tell
+}
+
+// slowest is how long a reader may leave us waiting with something to write.
+const slowest = 30 * time.Second
+
+// hurry gives the next write its deadline. What has none, such as a recorder in a test, needs none.
+func hurry(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(slowest))
+}
+
+// hurried is for what is written in many parts: each has its deadline.
+type hurried struct{ w http.ResponseWriter }
+
+func (h hurried) Write(b []byte) (int, error) {
+	hurry(h.w)
+	return h.w.Write(b)
 }
 
 // refuse answers with an error in words.

@@ -87,7 +87,7 @@ func (c *Client) Incidents(ctx context.Context, f api.IncidentFilter) (api.Incid
 			q.Set(key, value)
 		}
 	}
-	flag := map[bool]string{true: "1"}
+	flag := map[bool]string{true: "true"}
 	set("open", flag[f.OpenOnly])
 	set("all", flag[f.All])
 	set("cursor", f.Cursor)
@@ -165,7 +165,7 @@ func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 func (c *Client) Dump(ctx context.Context, events bool, w io.Writer) error {
 	q := url.Values{}
 	if events {
-		q.Set("events", "1")
+		q.Set("events", "true")
 	}
 	return c.stream(ctx, "db/dump", q, w)
 }

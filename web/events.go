@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,9 @@ func withStopping(stopping context.Context) context.Context {
 type listeners struct{ n atomic.Int32 }
 
 // events streams "change" with the number of the latest record: once at the
-// beginning, then whenever there is a later one.
+// beginning, unless Last-Event-ID says that it is known, then whenever there is a
+// later one. Nothing is queued for who does not read: a stream that takes nothing
+// for so long is cut off.
 func (h *handler) events(l *listeners) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if l.n.Add(1) > maxListeners {
@@ -48,7 +51,9 @@ func (h *handler) events(l *listeners) http.Handler {
 		w.Header().Set("Content-Type", "text/event-stream")
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
-		h.tell(w, r)
+		if r.Method != http.MethodHead {
+			h.tell(w, r)
+		}
 	})
 }
 
@@ -57,7 +62,8 @@ func (h *handler) tell(w http.ResponseWriter, r *http.Request) {
 	stopping, _ := r.Context().Value(stoppingKey{}).(<-chan struct{})
 	look := time.NewTicker(eventsEvery)
 	defer look.Stop()
-	var last uint64
+	// Who comes again and knows the latest is told by the next change.
+	last, known := lastEvent(r)
 	said := time.Time{} // nothing yet
 	for {
 		var seq uint64
@@ -66,14 +72,14 @@ func (h *handler) tell(w http.ResponseWriter, r *http.Request) {
 		}
 		text := ""
 		switch {
-		case said.IsZero(), seq != last:
+		case !known, seq != last:
 			text = fmt.Sprintf("retry: 3000\nid: %d\nevent: change\ndata: {\"seq\": %d}\n\n", seq, seq)
 		case time.Since(said) >= aliveEvery:
 			text = ": alive\n\n"
 		}
 		if text != "" {
-			last, said = seq, time.Now()
-			if _, err := io.WriteString(w, text); err != nil || out.Flush() != nil {
+			last, known, said = seq, true, time.Now()
+			if _, err := io.WriteString(hurried{w}, text); err != nil || out.Flush() != nil {
 				return
 			}
 		}
@@ -85,4 +91,10 @@ func (h *handler) tell(w http.ResponseWriter, r *http.Request) {
 		case <-look.C:
 		}
 	}
+}
+
+// lastEvent is what an EventSource that comes again was told before.
+func lastEvent(r *http.Request) (seq uint64, known bool) {
+	seq, err := strconv.ParseUint(r.Header.Get("Last-Event-ID"), 10, 64)
+	return seq, err == nil
 }

@@ -2,10 +2,8 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,28 +41,18 @@ func (h *handler) incidents(r *http.Request) (any, error) {
 
 // filterOf reads open, all, since (RFC 3339), limit and cursor.
 func filterOf(r *http.Request, now time.Time) (f api.IncidentFilter, err error) {
-	f.OpenOnly, f.All, f.Cursor = r.FormValue("open") != "", r.FormValue("all") != "", r.FormValue("cursor")
+	f.Cursor = r.FormValue("cursor")
+	if f.OpenOnly, err = flagOf(r, "open"); err != nil {
+		return f, err
+	}
+	if f.All, err = flagOf(r, "all"); err != nil {
+		return f, err
+	}
 	if f.Since, err = sinceOf(r, now.Add(-api.Recently)); err != nil {
 		return f, err
 	}
-	if text := r.FormValue("limit"); text != "" {
-		if f.Limit, err = strconv.Atoi(text); err != nil || f.Limit < 1 {
-			return f, failed(http.StatusBadRequest, fmt.Errorf("limit=%q is no number above 0", text))
-		}
-	}
-	return f, nil
-}
-
-func sinceOf(r *http.Request, otherwise time.Time) (time.Time, error) {
-	text := r.FormValue("since")
-	if text == "" {
-		return otherwise, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, failed(http.StatusBadRequest, fmt.Errorf("since=%q is no time\n  hint: 2026-11-24T00:00:00Z", text))
-	}
-	return t, nil
+	f.Limit, err = limitOf(r)
+	return f, err
 }
 
 func (h *handler) incident(r *http.Request) (any, error) {
@@ -138,25 +126,33 @@ func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
 // guarded is for what holds the whole history: only who may act gets it.
 func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !h.MayAct(r) {
+		switch {
+		case !h.MayAct(r):
 			refuse(w, notAllowed())
-			return
+		case r.Method == http.MethodHead: // a copy is much work for nobody
+			w.WriteHeader(http.StatusOK)
+		default:
+			serve(w, r)
 		}
-		serve(w, r)
 	})
 }
 
 func (h *handler) backup(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	// A copy that broke off must not look whole: the connection is cut.
-	if _, err := h.DB.BackupTo(w); err != nil {
+	if _, err := h.DB.BackupTo(hurried{w}); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
 func (h *handler) dump(w http.ResponseWriter, r *http.Request) {
+	events, err := flagOf(r, "events")
+	if err != nil {
+		refuse(w, err)
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	if err := api.Dump(h.DB, w, r.FormValue("events") != "", h.Config().Redact); err != nil {
+	if err := api.Dump(h.DB, hurried{w}, events, h.Config().Redact); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -2,30 +2,20 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"repwatch/api"
 	"repwatch/store"
 )
 
-// more are the documents behind the page, the events, and what describes them all.
-func (h *handler) more(mux *http.ServeMux) {
-	for pattern, answer := range map[string]func(*http.Request) (any, error){
-		"GET /api/v1/incidents/{id}/evidence": h.evidence,
-		"GET /api/v1/subjects/{subject}":      h.subjectDoc,
-		"GET /api/v1/partners/{partner}":      h.partnerDoc,
-		"GET /api/v1/providers/{provider}":    h.providerDoc,
-		"GET /api/v1/lists/{list}":            h.listDoc,
-		"GET /api/v1/timeline":                h.timelineDoc,
-	} {
-		mux.Handle(pattern, document(answer))
+// openapi describes it all.
+func openapi(w http.ResponseWriter, r *http.Request) {
+	if !unchanged(w, r, tagOf(api.OpenAPI)) {
+		sendAs(w, http.StatusOK, "application/yaml", api.OpenAPI)
 	}
-	mux.Handle("GET /api/v1/events", h.events(new(listeners)))
-	mux.HandleFunc("GET /api/v1/openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/yaml")
-		_, _ = w.Write(api.OpenAPI) // who asked has gone; there is nobody to tell
-	})
 }
 
 // known404 turns what is not known into 404.
@@ -80,6 +70,9 @@ func (h *handler) listDoc(r *http.Request) (any, error) {
 
 func (h *handler) timelineDoc(r *http.Request) (any, error) {
 	at := now()
+	if last := r.FormValue("last"); last != "" && !slices.ContainsFunc(spans, func(s span) bool { return s.Name == last }) {
+		return nil, failed(http.StatusBadRequest, fmt.Errorf("last=%q is no span\n  hint: 1d, 7d, 30d, 90d or 1y; or from and to", last))
+	}
 	f, err := spanOf(r, at, time.UTC)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"repwatch/api"
@@ -17,15 +22,66 @@ type ReportSender interface {
 	SendReport(ctx context.Context, w report.Week) (notifiers []string, err error)
 }
 
-// report is the report of ?week=2026-W46, or ?since=TIME; of last week without either.
-func (h *handler) report(r *http.Request) (any, error) {
+// form is one way to write a report.
+type form struct {
+	media string
+	write func(report.Report) ([]byte, error) // nil: the document itself
+}
+
+// forms that ?format= names, as those of repwatch report -o.
+var forms = map[string]form{
+	"json": {media: "application/json"},
+	"text": {"text/plain; charset=utf-8", func(r report.Report) ([]byte, error) { return []byte(report.Text(r, 0)), nil }},
+	"md":   {"text/markdown; charset=utf-8", func(r report.Report) ([]byte, error) { return []byte(report.Markdown(r)), nil }},
+	"html": {"text/html; charset=utf-8", func(r report.Report) ([]byte, error) { text, err := report.HTML(r); return []byte(text), err }},
+	"png":  {"image/png", report.PNG},
+}
+
+// reportPolicy lets a report, which brings its style and pictures along, use these and nothing else.
+const reportPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+// reportAs is the report of ?week=2026-W46, or ?since=TIME; of last week without either.
+func (h *handler) reportAs(w http.ResponseWriter, r *http.Request) {
+	name := cmp.Or(r.FormValue("format"), "json")
+	as, ok := forms[name]
+	if !ok {
+		refuse(w, failed(http.StatusBadRequest, fmt.Errorf("format=%q is none that a report comes in\n  hint: %s", name, strings.Join(slices.Sorted(maps.Keys(forms)), ", "))))
+		return
+	}
+	doc, err := h.report(r)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	body, err := encode(doc)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	// All forms say the same: what is unchanged as a document is not drawn again.
+	if tag := strings.TrimSuffix(tagOf(body), `"`) + "-" + name + `"`; unchanged(w, r, tag) {
+		return
+	}
+	if as.write != nil {
+		if body, err = as.write(doc); err != nil {
+			refuse(w, err)
+			return
+		}
+	}
+	if name == "html" {
+		w.Header().Set("Content-Security-Policy", reportPolicy)
+	}
+	sendAs(w, http.StatusOK, as.media, body)
+}
+
+func (h *handler) report(r *http.Request) (doc report.Report, err error) {
 	at := now()
 	w, err := h.weekOf(r.FormValue("week"), r, at)
 	if err != nil {
-		return nil, err
+		return doc, err
 	}
 	if err := h.DB.Flush(); err != nil {
-		return nil, err
+		return doc, err
 	}
 	return api.From(h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, h.Config(), w, at) })
 }

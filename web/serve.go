@@ -74,6 +74,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	s := &http.Server{
 		Handler: h, ConnContext: withPeer, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		WriteTimeout:   time.Minute, // of what sets no deadline of its own (hurry)
 		MaxHeaderBytes: 64 << 10,
 		BaseContext:    func(net.Listener) context.Context { return withStopping(ctx) },
 	}

@@ -2,12 +2,12 @@
 // socket, and asks for it: handler, listener and client are one contract.
 //
 // GET answers with the documents of package api, built from one view of the
-// store. POST takes people's words to the daemon. Errors are {"error","hint"}.
+// store, except for the report, which comes in several forms. POST takes people's
+// words to the daemon. Errors are {"error","hint"}.
 package web
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -45,36 +45,55 @@ func Handler(o Options) http.Handler {
 	}
 	h := &handler{o}
 	mux := http.NewServeMux()
-	for pattern, answer := range map[string]func(*http.Request) (any, error){
-		"GET /api/v1/status":         h.status,
-		"GET /api/v1/incidents":      h.incidents,
-		"GET /api/v1/incidents/{id}": h.incident,
-		"GET /api/v1/history":        h.history,
-		"GET /api/v1/learned":        h.learned,
-		"GET /api/v1/ledger":         h.ledger,
-		"GET /api/v1/lists":          h.lists,
-		"GET /api/v1/report":         h.report,
-		"GET /api/v1/db/stats":       h.stats,
-	} {
-		mux.Handle(pattern, document(answer))
+	for pattern, q := range h.questions() {
+		mux.Handle(pattern, document(q))
 	}
-	for pattern, act := range map[string]func(*http.Request) (any, error){
-		"POST /api/v1/incidents/{id}/{verb}": h.act,
-		"POST /api/v1/recheck":               h.recheck,
-		"POST /api/v1/notify/test":           h.testNotifiers,
-		"POST /api/v1/report":                h.sendReport,
-	} {
-		mux.Handle(pattern, h.acting(act))
+	for pattern, q := range h.others() {
+		mux.Handle(pattern, asked(q.params, q.serve))
 	}
-	h.more(mux)
-	mux.HandleFunc("GET /api/v1/healthz", h.healthz)
-	mux.HandleFunc("GET /api/v1/readyz", h.readyz)
-	mux.Handle("GET /api/v1/db/backup", h.guarded(h.backup))
-	mux.Handle("GET /api/v1/db/dump", h.guarded(h.dump))
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, failed(http.StatusNotFound, errors.New("there is nothing at "+r.Method+" "+r.URL.Path)))
-	})
-	return mux
+	return answered(mux)
+}
+
+// questions are answered with documents.
+func (h *handler) questions() map[string]question {
+	return map[string]question{
+		"GET /api/v1/status":                  {nil, h.status},
+		"GET /api/v1/incidents":               {[]string{"open", "all", "since", "limit", "cursor"}, h.incidents},
+		"GET /api/v1/incidents/{id}":          {nil, h.incident},
+		"GET /api/v1/incidents/{id}/evidence": {nil, h.evidence},
+		"GET /api/v1/history":                 {[]string{"subject", "since"}, h.history},
+		"GET /api/v1/learned":                 {nil, h.learned},
+		"GET /api/v1/ledger":                  {[]string{"since"}, h.ledger},
+		"GET /api/v1/lists":                   {nil, h.lists},
+		"GET /api/v1/lists/{list}":            {nil, h.listDoc},
+		"GET /api/v1/subjects/{subject}":      {nil, h.subjectDoc},
+		"GET /api/v1/partners/{partner}":      {nil, h.partnerDoc},
+		"GET /api/v1/providers/{provider}":    {nil, h.providerDoc},
+		"GET /api/v1/timeline":                {[]string{"last", "from", "to", "ip", "partner"}, h.timelineDoc},
+		"GET /api/v1/db/stats":                {nil, h.stats},
+	}
+}
+
+// other is what answers with something else.
+type other struct {
+	params []string // of the query
+	serve  http.Handler
+}
+
+func (h *handler) others() map[string]other {
+	return map[string]other{
+		"GET /api/v1/report":                 {[]string{"week", "since", "format"}, http.HandlerFunc(h.reportAs)},
+		"GET /api/v1/events":                 {nil, h.events(new(listeners))},
+		"GET /api/v1/openapi.yaml":           {nil, http.HandlerFunc(openapi)},
+		"GET /api/v1/healthz":                {nil, http.HandlerFunc(h.healthz)},
+		"GET /api/v1/readyz":                 {nil, http.HandlerFunc(h.readyz)},
+		"GET /api/v1/db/backup":              {nil, h.guarded(h.backup)},
+		"GET /api/v1/db/dump":                {[]string{"events"}, h.guarded(h.dump)},
+		"POST /api/v1/incidents/{id}/{verb}": {nil, h.acting(h.act)},
+		"POST /api/v1/recheck":               {nil, h.acting(h.recheck)},
+		"POST /api/v1/notify/test":           {nil, h.acting(h.testNotifiers)},
+		"POST /api/v1/report":                {nil, h.acting(h.sendReport)},
+	}
 }
 
 type handler struct{ Options }

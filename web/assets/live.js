@@ -63,6 +63,7 @@
 		live.textContent = "Live.";
 		if (String(JSON.parse(e.data).seq) !== seq) renew();
 	});
+	events.onopen = () => { live.textContent = "Live."; };
 	events.onerror = () => { live.textContent = "Not live: the daemon does not answer."; };
 	addEventListener("pagehide", () => events.close());
 
