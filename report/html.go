@@ -19,10 +19,11 @@ var pageTemplate = template.Must(template.New("report").Parse(pageText))
 
 // Layout is the report laid out for a page: everything in words, nothing escaped.
 type Layout struct {
-	Title, Words, LightWords, Than, At, Zone string
-	Light                                    Light
-	Alt                                      string // the picture in words
-	Sections                                 []Section
+	Title, Words, LightWords, Than string
+	Foot                           string // when it was written
+	Light                          Light
+	Alt                            string // the picture in words
+	Sections                       []Section
 }
 
 // Section is one part of it: a table, or items, and what is said below.
@@ -44,7 +45,7 @@ type Item struct {
 // Lay lays a report out.
 func Lay(r Report) Layout {
 	t := shown(r)
-	p := Layout{Title: t.title(), Words: oneLine(r.Words), LightWords: upper(lightWords[r.Light]), Than: oneLine(r.Than), At: t.at(r.At), Zone: r.Week.Timezone,
+	p := Layout{Title: t.title(), Words: oneLine(r.Words), LightWords: upper(lightWords[r.Light]), Than: oneLine(r.Than), Foot: t.foot(),
 		Light: r.Light, Alt: oneLine(r.Picture.Alt)}
 	for _, s := range t.sections() {
 		part := Section{ID: s.id, Title: s.title}

@@ -34,6 +34,8 @@ func Markdown(r Report) string {
 			line("- " + mdEscape(l))
 		}
 	}
+	line("")
+	line(mdEscape(t.foot()) + ".")
 	return b.String()
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"repwatch/correlate"
@@ -142,7 +141,7 @@ func (t told) openNow() section {
 		out.title = t.dated("Open")
 	}
 	for _, o := range t.Open {
-		one := item{incident: o.ID, text: o.Words, more: []string{fmt.Sprintf("%s, open for %s", o.Impact, lasting(o.Age))}}
+		one := item{incident: o.ID, text: bare(o.Words), more: []string{fmt.Sprintf("%s, open for %s", o.Impact, lasting(o.Age))}}
 		if o.InHand {
 			one.more[0] += ", in hand"
 		}
@@ -167,7 +166,7 @@ func (t told) whatHappened() section {
 		if i.Status == incident.Open {
 			lasts = "since " + t.moment(i.Opened)
 		}
-		one := item{incident: i.ID, text: strings.TrimPrefix(i.Words, "Over: ")}
+		one := item{incident: i.ID, text: bare(i.Words)}
 		if i.Hours.High > 0 {
 			lasts += fmt.Sprintf("; in the week %s of loss at %s", i.Hours.total(), counted(len(i.Partners), "partner"))
 		}
@@ -263,7 +262,7 @@ func (t told) keyDay(day string) string {
 func (t told) dueSoon() section {
 	out := section{id: "due", title: t.dated("Due soon")}
 	for _, d := range t.Due {
-		when := "now"
+		when := "already so"
 		if d.When != nil {
 			when = d.When.In(t.zone).Format("2 January 2006")
 		}

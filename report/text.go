@@ -30,6 +30,8 @@ func Text(r Report, width int) string {
 			w.fold("", upper(l)+".")
 		}
 	}
+	w.line("")
+	w.fold("", t.foot()+".")
 	return w.b.String()
 }
 

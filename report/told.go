@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -20,11 +21,38 @@ func shown(r Report) told {
 	return told{r, zone}
 }
 
-func (t told) at(p *time.Time) string {
-	if p == nil {
-		return "-"
+// written is when the report was.
+func (t told) written() string {
+	if t.At == nil {
+		return "a day that is not known"
 	}
-	return p.In(t.zone).Format("2006-01-02 15:04")
+	return t.At.In(t.zone).Format("2 January 2006 15:04 MST")
+}
+
+// foot says when the report was written, and in which zone times are.
+func (t told) foot() string {
+	s := "Written " + t.written()
+	if zone := t.zoneName(); zone != "" {
+		s += ", all times in " + zone
+	}
+	return s
+}
+
+// zoneName is the zone of all times; that of a host has no name that helps elsewhere.
+func (t told) zoneName() string {
+	if t.zone == time.Local {
+		return ""
+	}
+	return t.zone.String()
+}
+
+// bare is what happened without the standing that the messages put before it: the
+// report says that in its own place.
+func bare(words string) string {
+	for _, standing := range []string{"Over: ", "In hand: ", "Snoozed: "} {
+		words = strings.TrimPrefix(words, standing)
+	}
+	return words
 }
 
 // moment is a time in words, with the year where it is not the week's.
