@@ -11,44 +11,82 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"repwatch/report"
 )
 
 // route is one path of /api/v1, as openapi.yaml tells of it.
 type route struct {
 	method, path, what string
-	params             []string // of the query: "name: what it does"
-	doc                any      // answered with 200; nil: a stream of another type
-	media              string   // of the stream
+	params             []param
+	doc                any      // answered with 200; nil: something else, of these types
+	media              []string // beside the document's
 	body               string   // what POST takes, as a schema in flow style
 	guarded            bool     // only who may act gets it
+	tagged             bool     // it has an ETag though it is no document
 }
 
+// param is one of the query, of the path or a header.
+type param struct{ name, what, schema string }
+
+const (
+	textSchema = "{type: string}"
+	flagSchema = "{type: boolean}"
+	timeSchema = "{type: string, format: date-time}"
+)
+
+// inPath are the parts of paths that are not just any text.
+var inPath = map[string]param{
+	"id":       {what: "its number, with or without #", schema: "{type: string, pattern: '^#?[0-9]+$'}"},
+	"verb":     {what: "what is to be done", schema: "{type: string, enum: [ack, snooze, resolve, unrelated]}"},
+	"subject":  {what: "an address or a domain", schema: textSchema},
+	"partner":  {what: "as configured", schema: textSchema},
+	"provider": {what: "its id, such as exchange-online", schema: textSchema},
+	"list":     {what: "its id", schema: textSchema},
+}
+
+// ok is what healthz and readyz say.
+type ok struct {
+	OK bool `json:"ok"`
+}
+
+var (
+	incidentParams = []param{{"open", "only open ones", flagSchema}, {"all", "those over long ago and merged ones too", flagSchema}, {"since", "over since then; default a week", timeSchema},
+		{"limit", "so many at most; default all", "{type: integer, minimum: 1}"}, {"cursor", "continue after this incident, `next` of the page before", textSchema}}
+	historyParams  = []param{{"subject", "IP, PARTNER, LIST, IP@LIST or IP>PARTNER; required", textSchema}, {"since", "from then on; default all", timeSchema}}
+	timelineParams = []param{{"last", "until now; excludes from and to; default 7d", "{type: string, enum: [1d, 7d, 30d, 90d, 1y]}"}, {"from", "a day (UTC) or RFC 3339", textSchema}, {"to", "a day (to its end) or RFC 3339", textSchema},
+		{"ip", "one address or domain", textSchema}, {"partner", "one partner or list", textSchema}}
+	weekParam    = param{"week", "default the last whole week; excludes since", "{type: string, pattern: '^[0-9]{4}-W[0-9]{2}$', example: 2026-W46}"}
+	reportParams = []param{weekParam, {"since", "instead of a week, from then on", timeSchema}, {"format", "default json", "{type: string, enum: [json, text, md, html, png]}"}}
+	lastEvent    = []param{{"Last-Event-ID", "the latest record that is known: nothing is sent until there is a later one. EventSource does so by itself", "{type: integer}"}}
+)
+
 var routes = []route{
-	{"get", "/status", "How everything stands: what is wrong, then how well we can tell.", nil, Status{}, "", "", false},
-	{"get", "/incidents", "Incidents, the worst first, then those that are over, the latest first.", []string{"open: only open ones", "all: those over long ago and merged ones too", "since: over since then (RFC 3339)", "limit: so many at most", "cursor: continue after this incident, `next` of the page before"}, Incidents{}, "", "", false},
-	{"get", "/incidents/{id}", "One incident with its story.", nil, Story{}, "", "", false},
-	{"get", "/incidents/{id}/evidence", "Its losses, with what the control is offered beside what we are.", nil, Evidence{}, "", "", false},
-	{"get", "/history", "What a subject went through.", []string{"subject: IP, PARTNER, LIST, IP@LIST or IP>PARTNER", "since: from then on (RFC 3339)"}, History{}, "", "", false},
-	{"get", "/learned", "Which partner reacts to which list, and how forecasts turned out.", nil, Learned{}, "", "", false},
-	{"get", "/ledger", "Which mail servers were visited.", []string{"since: from then on (RFC 3339); default a day"}, Ledger{}, "", "", false},
-	{"get", "/lists", "The catalogue in use, with health.", nil, Lists{}, "", "", false},
-	{"get", "/lists/{list}", "One list: how it stands, whom it lists.", nil, ListPage{}, "", "", false},
-	{"get", "/subjects/{subject}", "One sending address or domain.", nil, Subject{}, "", "", false},
-	{"get", "/partners/{partner}", "One partner.", nil, PartnerPage{}, "", "", false},
-	{"get", "/providers/{provider}", "One provider and the partners it serves.", nil, ProviderPage{}, "", "", false},
-	{"get", "/timeline", "Bad states over time.", []string{"last: 1d, 7d, 30d, 90d or 1y until now", "from: a day or RFC 3339", "to: a day or RFC 3339", "ip: one address or domain", "partner: one partner or list"}, Timeline{}, "", "", false},
-	{"get", "/report", "The weekly report; docs/report.md defines each number.", []string{"week: 2026-W46; default the last whole week", "since: instead of a week, from then on (RFC 3339)"}, nil, "application/json", "", false},
-	{"post", "/report", "Send a week's report through the notifiers.", nil, nil, "application/json", "{type: object, additionalProperties: false, properties: {week: {type: string}}}", true},
-	{"get", "/events", "Server-sent events: `change` with the number of the latest record, at once and after every change.", nil, nil, "text/event-stream", "", false},
-	{"get", "/openapi.yaml", "This description.", nil, nil, "application/yaml", "", false},
-	{"get", "/healthz", "The process answers.", nil, nil, "application/json", "", false},
-	{"get", "/readyz", "The store can be read and a look has told something since the start; 503 before that.", nil, nil, "application/json", "", false},
-	{"get", "/db/stats", "How large the store is and how fast it grows.", nil, Stats{}, "", "", false},
-	{"get", "/db/backup", "A copy of the store.", nil, nil, "application/octet-stream", "", true},
-	{"get", "/db/dump", "The store as JSON lines.", []string{"events: the correlator's events alone"}, nil, "application/x-ndjson", "", true},
-	{"post", "/incidents/{id}/{verb}", "ack, snooze, resolve or unrelated.", nil, Acted{}, "", "{type: object, additionalProperties: false, properties: {by: {type: string}, reason: {type: string}, for: {type: string, description: 'snooze: 4h, 1d'}, to_end: {type: boolean, description: 'snooze until it is over'}}}", true},
-	{"post", "/recheck", "Look at a subject now.", nil, Recheck{}, "", "{type: object, additionalProperties: false, required: [subject], properties: {subject: {type: string}}}", true},
-	{"post", "/notify/test", "Send a test message through each notifier.", nil, Tests{}, "", "{type: object}", true},
+	{method: "get", path: "/status", what: "How everything stands: what is wrong, then how well we can tell.", doc: Status{}},
+	{method: "get", path: "/incidents", what: "Incidents, the worst first, then those that are over, the latest first.", params: incidentParams, doc: Incidents{}},
+	{method: "get", path: "/incidents/{id}", what: "One incident with its story.", doc: Story{}},
+	{method: "get", path: "/incidents/{id}/evidence", what: "Its losses, with what the control is offered beside what we are.", doc: Evidence{}},
+	{method: "get", path: "/history", what: "What a subject went through.", params: historyParams, doc: History{}},
+	{method: "get", path: "/learned", what: "Which partner reacts to which list, and how forecasts turned out.", doc: Learned{}},
+	{method: "get", path: "/ledger", what: "Which mail servers were visited.", params: []param{{"since", "from then on; default a day", timeSchema}}, doc: Ledger{}},
+	{method: "get", path: "/lists", what: "The catalogue in use, with health.", doc: Lists{}},
+	{method: "get", path: "/lists/{list}", what: "One list: how it stands, whom it lists.", doc: ListPage{}},
+	{method: "get", path: "/subjects/{subject}", what: "One sending address or domain.", doc: Subject{}},
+	{method: "get", path: "/partners/{partner}", what: "One partner.", doc: PartnerPage{}},
+	{method: "get", path: "/providers/{provider}", what: "One provider and the partners it serves.", doc: ProviderPage{}},
+	{method: "get", path: "/timeline", what: "Bad states over time.", params: timelineParams, doc: Timeline{}},
+	{method: "get", path: "/report", what: "The weekly report; docs/report.md defines each number.", params: reportParams, doc: report.Report{}, media: []string{"text/plain", "text/markdown", "text/html", "image/png"}},
+	{method: "post", path: "/report", what: "Send a week's report through the notifiers; of the last whole week where none is named.", doc: report.Sent{}, body: "{type: object, additionalProperties: false, properties: {week: {type: string}}}", guarded: true},
+	{method: "get", path: "/events", what: "Server-sent events: `change` with the number of the latest record (also its id), at once and after every change. 503 with Retry-After when too many listen.", params: lastEvent, media: []string{"text/event-stream"}},
+	{method: "get", path: "/openapi.yaml", what: "This description.", media: []string{"application/yaml"}, tagged: true},
+	{method: "get", path: "/healthz", what: "The process answers.", doc: ok{}},
+	{method: "get", path: "/readyz", what: "The store can be read and a look has told something since the start; 503 before that.", doc: ok{}},
+	{method: "get", path: "/db/stats", what: "How large the store is and how fast it grows.", doc: Stats{}},
+	{method: "get", path: "/db/backup", what: "A copy of the store. One that broke off has no proper end (chunked encoding).", media: []string{"application/octet-stream"}, guarded: true},
+	{method: "get", path: "/db/dump", what: "The store as JSON lines.", params: []param{{"events", "the correlator's events alone", flagSchema}}, media: []string{"application/x-ndjson"}, guarded: true},
+	{method: "post", path: "/incidents/{id}/{verb}", what: "Acknowledge, snooze, resolve, or say that it is unrelated to its cause.", doc: Acted{}, body: "{type: object, additionalProperties: false, properties: {by: {type: string}, reason: {type: string}, for: {type: string, description: 'snooze: 4h, 1d'}, to_end: {type: boolean, description: 'snooze until it is over'}}}", guarded: true},
+	{method: "post", path: "/recheck", what: "Look at a subject now.", doc: Recheck{}, body: "{type: object, additionalProperties: false, required: [subject], properties: {subject: {type: string}}}", guarded: true},
+	{method: "post", path: "/notify/test", what: "Send a test message through each notifier.", doc: Tests{}, body: "{type: object}", guarded: true},
 }
 
 // TestOpenAPI: openapi.yaml says what the types say. OPENAPI_UPDATE=1 writes it.
@@ -93,7 +131,10 @@ info:
   description: >-
     What repwatch knows, as JSON: over the unix socket, and read-only over web.listen. Documents carry
     "schema": "repwatch/NAME/v1"; times are RFC 3339 in UTC, absent ones null; arrays are never null;
-    fields are only ever added within a version. GET answers with an ETag and honours If-None-Match.
+    fields are only ever added within a version. GET answers with an ETag and honours If-None-Match;
+    HEAD is GET without the body. What cannot be done is answered with {"error", "hint"}: 400 for a
+    parameter that there is not or that makes no sense, 403 to who may only read, 404, 405 with Allow,
+    409 for what the daemon refuses, 507 when the disk is full.
 servers:
   - url: /api/v1
 security:
@@ -132,32 +173,69 @@ func (g *describer) route(b *bytes.Buffer, r route) {
 	if r.guarded {
 		fmt.Fprint(b, "      security:\n        - token: []\n")
 	}
-	var params []string
+	fmt.Fprint(b, g.params(r))
+	if r.body != "" {
+		fmt.Fprintf(b, "      requestBody:\n        required: %t\n        content:\n          application/json:\n            schema: %s\n", strings.Contains(r.body, "required:"), r.body)
+	}
+	fmt.Fprint(b, "      responses:\n        '200':\n          description: It is so.\n")
+	if r.isTagged() {
+		fmt.Fprint(b, "          headers:\n            ETag: {schema: {type: string}, description: the same while nothing but the time of the document has changed}\n")
+	}
+	fmt.Fprint(b, "          content:\n")
+	if r.doc != nil {
+		fmt.Fprintf(b, "            application/json:\n              schema: %s\n", g.of(reflect.TypeOf(r.doc)))
+	}
+	for _, media := range r.media {
+		fmt.Fprintf(b, "            %s:\n              schema: %s\n", media, mediaSchema(media))
+	}
+	if r.isTagged() {
+		fmt.Fprint(b, "        '304':\n          description: Nothing has changed since the ETag that was sent.\n")
+	}
+	if r.guarded {
+		fmt.Fprint(b, "        '403':\n          $ref: '#/components/responses/Problem'\n")
+	}
+	fmt.Fprint(b, "        default:\n          $ref: '#/components/responses/Problem'\n")
+}
+
+func mediaSchema(media string) string {
+	if media == "image/png" || media == "application/octet-stream" {
+		return "{type: string, format: binary}"
+	}
+	return textSchema
+}
+
+// isTagged: documents have a tag, but for what a probe asks.
+func (r route) isTagged() bool {
+	_, probe := r.doc.(ok)
+	return r.tagged || r.method == "get" && r.doc != nil && !probe
+}
+
+func (g *describer) params(r route) string {
+	var b strings.Builder
+	add := func(p param, in string) {
+		required := ""
+		if in == "path" || strings.HasSuffix(p.what, "; required") {
+			required = " required: true,"
+		}
+		fmt.Fprintf(&b, "        - {name: %s, in: %s,%s description: %q, schema: %s}\n", p.name, in, required, strings.TrimSuffix(p.what, "; required"), p.schema)
+	}
 	for part := range strings.SplitSeq(r.path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
-			params = append(params, fmt.Sprintf("        - {name: %s, in: path, required: true, schema: {type: string}}\n", strings.TrimSuffix(name, "}")))
+			p := inPath[strings.TrimSuffix(name, "}")]
+			p.name = strings.TrimSuffix(name, "}")
+			add(p, "path")
 		}
 	}
 	for _, p := range r.params {
-		name, what, _ := strings.Cut(p, ": ")
-		params = append(params, fmt.Sprintf("        - {name: %s, in: query, description: %q, schema: {type: string}}\n", name, what))
+		add(p, map[bool]string{false: "query", true: "header"}[p.name == "Last-Event-ID"])
 	}
-	if len(params) > 0 {
-		fmt.Fprintf(b, "      parameters:\n%s", strings.Join(params, ""))
+	if r.isTagged() {
+		add(param{"If-None-Match", "the ETag of what is there already", textSchema}, "header")
 	}
-	if r.body != "" {
-		fmt.Fprintf(b, "      requestBody:\n        content:\n          application/json:\n            schema: %s\n", r.body)
+	if b.Len() == 0 {
+		return ""
 	}
-	fmt.Fprint(b, "      responses:\n        '200':\n          description: It is so.\n          content:\n")
-	if r.doc == nil {
-		fmt.Fprintf(b, "            %s: {}\n", r.media)
-	} else {
-		fmt.Fprintf(b, "            application/json:\n              schema: %s\n", g.of(reflect.TypeOf(r.doc)))
-	}
-	if r.method == "get" && r.doc != nil {
-		fmt.Fprint(b, "        '304':\n          description: Nothing has changed since the ETag that was sent.\n")
-	}
-	fmt.Fprint(b, "        default:\n          $ref: '#/components/responses/Problem'\n")
+	return "      parameters:\n" + b.String()
 }
 
 var (
