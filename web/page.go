@@ -40,6 +40,7 @@ type Page struct {
 	status  *memo[api.Status]
 	learned *memo[api.Learned]
 	weeks   weeks
+	ours    hosts
 	listen  string
 }
 
@@ -53,7 +54,7 @@ func NewPage(o Options, log *slog.Logger) (*Page, error) {
 	o.MayAct = p.doors.bearer
 	p.h = &handler{o}
 	var err error
-	if p.shown, err = parseViews(p.prefix, func() *time.Location { return p.h.Config().Schedule.Timezone.Loc() }); err != nil {
+	if p.shown, err = parseViews(p.prefix, func() *time.Location { return p.h.Config().Schedule.Timezone.Loc() }, p.leadsTo); err != nil {
 		return nil, err
 	}
 	p.status = newMemo(o.DB, func(context.Context) (api.Status, error) {
@@ -70,6 +71,8 @@ func NewPage(o Options, log *slog.Logger) (*Page, error) {
 	p.Handler = p.guard(p.routes(o))
 	return p, nil
 }
+
+func (p *Page) leadsTo(host string) bool { return p.ours.known(p.h.Config(), host) }
 
 // Prefix is the path that everything is below; empty: none.
 func (p *Page) Prefix() string { return p.prefix }

@@ -35,6 +35,7 @@ type nowView struct {
 	Status   api.Status
 	Blind    []string // what keeps us from seeing
 	Lists    folded[api.ListStatus]
+	Others   string // what the lists folded away are
 	Partners folded[api.PartnerStatus]
 }
 
@@ -84,9 +85,26 @@ func (p *Page) now(r *http.Request) (view, error) {
 	d.Over = foldAt(d.Over, 6).Shown
 	d.Blind = blind(&status)
 	troubled := slices.IndexFunc(status.Lists, func(l api.ListStatus) bool { return l.Told && l.Listed == 0 && l.Health != "suspended" })
-	d.Lists = foldAt(status.Lists, min(cmp.Or(max(troubled, 0), 0), rowsShown))
+	if troubled < 0 {
+		troubled = len(status.Lists)
+	}
+	d.Lists = foldAt(status.Lists, min(troubled, rowsShown))
+	d.Others = others(d.Lists)
 	d.Partners = foldAt(status.Partners, rowsShown)
 	return view{name: "now", Title: d.Words, Nav: "now", Data: d}, nil
+}
+
+// others says of the lists folded away what they have in common.
+func others(lists folded[api.ListStatus]) string {
+	n, more := len(lists.Rest)+lists.Left, "more "
+	if len(lists.Shown) == 0 {
+		more = ""
+	}
+	words := count(n, more+"list", more+"lists")
+	if slices.ContainsFunc(lists.Rest, func(l api.ListStatus) bool { return !l.Told || l.Listed > 0 || l.Health == "suspended" }) {
+		return words + ", less urgent"
+	}
+	return words + ": nothing of ours on " + map[bool]string{true: "it", false: "them"}[n == 1]
 }
 
 // headline says whether something is wrong, and what to do first.
@@ -101,7 +119,7 @@ func headline(n int, open []api.Incident, status *api.Status) (words, first, id 
 	case n > 1:
 		return fmt.Sprintf("%d things are wrong", n), first, id
 	case status.Exit() == api.ExitUnknown:
-		return "Too little can be told to say that all is well", "", ""
+		return "Too little is known to say that all is well", "", ""
 	default:
 		return "Nothing is wrong", "", ""
 	}
@@ -156,6 +174,7 @@ func (p *Page) incidents(r *http.Request) (view, error) {
 type incidentView struct {
 	api.Story
 	Evidence api.Evidence
+	Eps      folded[api.Episode]
 	Can      map[string]bool
 }
 
@@ -172,6 +191,7 @@ func (p *Page) incident(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
+	d.Eps = foldAt(d.Episodes, 2*rowsShown)
 	d.Can = map[string]bool{}
 	for _, a := range d.Message.Actions {
 		d.Can[a] = true

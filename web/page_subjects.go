@@ -18,7 +18,14 @@ func (p *Page) subject(r *http.Request) (view, error) {
 	if err == nil && !doc.Watched && len(doc.Changes)+len(doc.Listings) == 0 {
 		err = unknownSubject(who)
 	}
-	return view{name: "subject", Title: doc.Subject, Data: doc}, err
+	return view{name: "subject", Title: doc.Subject, Data: subjectView{doc, foldAt(doc.Listings, rowsShown), foldAt(doc.Partners, 2*rowsShown)}}, err
+}
+
+// subjectView is an address or domain with its worst rows first.
+type subjectView struct {
+	api.Subject
+	On folded[api.ListedNow]
+	At folded[api.SubjectPair]
 }
 
 // partnerView is a partner with what is learned of it.
@@ -55,7 +62,14 @@ func (p *Page) provider(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	doc, err := api.ProviderPageOf(status, ledger, r.PathValue("id"))
-	return view{name: "provider", Title: doc.Name, Data: doc}, err
+	return view{name: "provider", Title: doc.Name, Data: providerView{doc, foldAt(doc.Partners, 2*rowsShown), foldAt(doc.Lanes, rowsShown)}}, err
+}
+
+// providerView is a provider with its worst rows first.
+type providerView struct {
+	api.ProviderPage
+	Served folded[api.PartnerStatus]
+	Visits folded[api.Lane]
 }
 
 // listView is a list with who reacts to it.
@@ -86,11 +100,12 @@ func (p *Page) list(r *http.Request) (view, error) {
 type learnedView struct {
 	api.Learned
 	Graph graph
+	Rows  folded[api.Edge]
 }
 
 func (p *Page) learnedPage(r *http.Request) (view, error) {
 	doc, err := p.learned.get(r.Context())
-	return view{name: "learned", Title: "Learned reactions", Nav: "learned", Data: learnedView{doc, graphOf(doc.Edges)}}, err
+	return view{name: "learned", Title: "Learned reactions", Nav: "learned", Data: learnedView{doc, graphOf(doc.Edges), foldAt(doc.Edges, 3*rowsShown)}}, err
 }
 
 type span struct {
@@ -99,23 +114,29 @@ type span struct {
 }
 
 // spans are the lengths of time that a page may look back.
-var spans = []span{{"1d", 24 * time.Hour}, {"7d", 7 * 24 * time.Hour}, {"30d", 30 * 24 * time.Hour}, {"90d", 90 * 24 * time.Hour}, {"1y", 366 * 24 * time.Hour}}
+var spans = []span{{"1h", time.Hour}, {"6h", 6 * time.Hour}, {"1d", 24 * time.Hour}, {"7d", 7 * 24 * time.Hour}, {"30d", 30 * 24 * time.Hour}, {"90d", 90 * 24 * time.Hour}, {"1y", 366 * 24 * time.Hour}}
 
 type ledgerView struct {
 	api.Ledger
-	Span  string
+	Spans []link
 	Lanes folded[api.Lane]
+	Rows  folded[api.Session]
 }
 
 func (p *Page) ledger(r *http.Request) (view, error) {
-	chosen := spans[0]
-	for _, s := range spans[:3] { // the ledger is kept for weeks, not for years
+	offered := spans[2:5] // the ledger is kept for weeks, not for years
+	chosen := offered[0]
+	for _, s := range offered {
 		if s.Name == r.FormValue("last") {
 			chosen = s
 		}
 	}
 	doc, err := p.day(now().Add(-chosen.Long))
-	return view{name: "ledger", Title: "Ledger", Nav: "ledger", Data: ledgerView{doc, chosen.Name, foldAt(doc.Lanes, 3*rowsShown)}}, err
+	d := ledgerView{Ledger: doc, Lanes: foldAt(doc.Lanes, rowsShown), Rows: foldAt(doc.Sessions, 2*rowsShown)}
+	for _, s := range offered {
+		d.Spans = append(d.Spans, link{s.Name, p.prefix + "/ledger?last=" + s.Name, s == chosen})
+	}
+	return view{name: "ledger", Title: "Ledger", Nav: "ledger", Data: d}, err
 }
 
 func (p *Page) day(since time.Time) (api.Ledger, error) {
@@ -127,6 +148,7 @@ func (p *Page) day(since time.Time) (api.Ledger, error) {
 
 type healthView struct {
 	api.Status
+	Rows   folded[api.ListStatus]
 	Unused []api.ListEntry // of the catalogue, with why
 	Blind  []string
 }
@@ -137,7 +159,7 @@ func (p *Page) health(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	lists, err := api.From(p.h.DB, func(tx *store.Tx) (api.Lists, error) { return api.ListsHealthOf(tx, p.h.Config(), now()) })
-	d := healthView{Status: status, Blind: blind(&status)}
+	d := healthView{Status: status, Rows: foldAt(status.Lists, 2*rowsShown), Blind: blind(&status)}
 	for _, l := range lists.Lists {
 		if !l.InUse {
 			d.Unused = append(d.Unused, l)

@@ -105,7 +105,7 @@ func TestPagesSayWhatIsKnown(t *testing.T) {
 		"/ip/203.0.113.7":           {"Listed on 1 list", "https://zen.test/203.0.113.7", "Pushdo seen 02:51 UTC"},
 		"/partner/contoso.example":  {"It withholds something from 1 of 2 addresses", "Exchange Online", "office"},
 		"/provider/exchange-online": {"contoso.example", "connection"},
-		"/list/zen":                 {"It lists 1 of 2 watched", "127.0.0.4"},
+		"/list/zen":                 {"It lists 1 of 2 that it is asked about", "127.0.0.4"},
 		"/list/cop":                 {"It is not believed"},
 		"/learned":                  {"came true"},
 		"/timeline?last=30d":        {"<svg", "fabrikam.example", "cop"},

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"cmp"
 	"fmt"
-	"html/template"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -22,8 +20,7 @@ type timelineView struct {
 	Table   []api.TimeBar // the latest first
 	Left    int           // bars that are not in the table
 	Spans   []link
-	Earlier string
-	Later   string // empty: that would be the future
+	Moves   []link // earlier, later, closer, wider
 	FromDay string
 	ToDay   string
 }
@@ -35,35 +32,8 @@ type link struct {
 	Here bool
 }
 
-// picture is the timeline as SVG, in its own units.
-type picture struct {
-	Width, Height int
-	Rows          []pictureRow
-	Ticks         []tick
-	Alt           string
-}
-
-type pictureRow struct {
-	Name, Href string
-	Kind       string
-	Y          int
-	Bars       template.HTML // a year has thousands: html/template would take longer than all the rest
-}
-
-type tick struct {
-	X     string
-	Label string
-}
-
-// Measures of the picture: the names' gutter, the rest is time.
-const (
-	gutter     = 190
-	timeWide   = 800
-	rowHigh    = 26
-	headHigh   = 24
-	tableShown = 150
-	leastBar   = 3 // what lasted for minutes must still be seen in a year
-)
+// tableShown bounds the table below the picture.
+const tableShown = 150
 
 func (p *Page) timeline(r *http.Request) (view, error) {
 	at, zone := now(), p.h.Config().Schedule.Timezone.Loc()
@@ -71,30 +41,77 @@ func (p *Page) timeline(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	doc, err := api.From(p.h.DB, func(tx *store.Tx) (api.Timeline, error) { return api.TimelineOf(tx, at, f) })
+	last := r.FormValue("last")
+	doc, err := api.From(p.h.DB, func(tx *store.Tx) (doc api.Timeline, err error) {
+		if last == "" && r.FormValue("from") == "" && r.FormValue("to") == "" {
+			if last, f.From, err = worthSeeing(tx, at, f); err != nil {
+				return doc, err
+			}
+		}
+		return api.TimelineOf(tx, at, f)
+	})
 	if err != nil {
 		return view{}, err
 	}
-	d := timelineView{Timeline: doc, Picture: p.draw(doc, at, zone), FromDay: f.From.In(zone).Format(dayForm), ToDay: f.To.In(zone).Format(dayForm)}
-	long := f.To.Sub(f.From)
+	d := timelineView{Timeline: doc, FromDay: f.From.In(zone).Format(dayForm), ToDay: f.To.In(zone).Format(dayForm), Moves: p.moves(f, at)}
+	d.Picture = p.draw(doc, f, at, zone)
 	for _, row := range doc.Rows {
 		d.Table = append(d.Table, row.Bars...)
 	}
 	slices.SortStableFunc(d.Table, func(a, b api.TimeBar) int { return b.Since.Compare(*a.Since) })
 	d.Left = max(0, len(d.Table)-tableShown)
 	d.Table = d.Table[:min(len(d.Table), tableShown)]
-	last := r.FormValue("last")
-	if last == "" && r.FormValue("from") == "" {
-		last = "7d"
-	}
 	for _, s := range spans {
 		d.Spans = append(d.Spans, link{s.Name, p.prefix + "/timeline?" + filterQuery(f, "last", s.Name).Encode(), last == s.Name})
 	}
-	d.Earlier = p.span(f, f.From.Add(-long/2), f.To.Add(-long/2))
-	if f.To.Before(at) {
-		d.Later = p.span(f, f.From.Add(long/2), f.To.Add(long/2))
-	}
 	return view{name: "timeline", Title: "Timeline", Nav: "timeline", Data: d}, nil
+}
+
+// worthSeeing is the shortest span up to now, of at most 30 days, that shows the
+// oldest trouble that lasts, else the latest that is over: with a tenth to spare, so
+// that its beginning is seen.
+func worthSeeing(tx *store.Tx, at time.Time, f api.TimelineFilter) (name string, from time.Time, err error) {
+	const week, month = 3, 4
+	f.From = at.Add(-spans[month].Long)
+	begins, err := api.TimelineBegins(tx, f)
+	chosen := spans[week]
+	if !begins.IsZero() {
+		chosen = spans[month]
+		for _, s := range slices.Backward(spans[:month]) {
+			if at.Sub(begins) <= s.Long*9/10 {
+				chosen = s
+			}
+		}
+	}
+	return chosen.Name, at.Add(-chosen.Long), err
+}
+
+// leastSpan and mostSpan bound the zoom: looks are minutes apart, and what is older is not kept.
+const (
+	leastSpan = 10 * time.Minute
+	mostSpan  = 732 * 24 * time.Hour
+)
+
+// moves lead to the spans beside this one, and around its middle.
+func (p *Page) moves(f api.TimelineFilter, at time.Time) (out []link) {
+	long := f.To.Sub(f.From)
+	move := func(name string, from, to time.Time) {
+		if to.After(at) { // there is no future: the span keeps its length
+			from, to = from.Add(at.Sub(to)), at
+		}
+		out = append(out, link{Name: name, Href: p.span(f, from, to)})
+	}
+	move("earlier", f.From.Add(-long/2), f.To.Add(-long/2))
+	if f.To.Before(at.Add(-time.Second)) {
+		move("later", f.From.Add(long/2), f.To.Add(long/2))
+	}
+	if long/2 >= leastSpan {
+		move("zoom in", f.From.Add(long/4), f.To.Add(-long/4))
+	}
+	if long*2 <= mostSpan {
+		move("zoom out", f.From.Add(-long/2), f.To.Add(long/2))
+	}
+	return out
 }
 
 const dayForm = "2006-01-02"
@@ -160,84 +177,4 @@ func (p *Page) span(f api.TimelineFilter, from, to time.Time) string {
 	q := filterQuery(f, "from", from.UTC().Format(time.RFC3339))
 	q.Set("to", to.UTC().Format(time.RFC3339))
 	return p.prefix + "/timeline?" + q.Encode()
-}
-
-// draw lays the bars out.
-func (p *Page) draw(doc api.Timeline, at time.Time, zone *time.Location) picture {
-	from, to := *doc.From, *doc.To
-	x := func(t time.Time) float64 {
-		return gutter + timeWide*min(1, max(0, float64(t.Sub(from))/float64(to.Sub(from))))
-	}
-	out := picture{Width: gutter + timeWide + 10, Height: headHigh + len(doc.Rows)*rowHigh + 8}
-	for i, r := range doc.Rows {
-		row := pictureRow{Name: r.Name, Kind: r.Kind, Href: p.prefix + "/" + r.Kind + "/" + escape(r.Name), Y: headHigh + i*rowHigh}
-		var bars strings.Builder
-		for _, b := range r.Bars {
-			p.bar(&bars, b, r.Kind, row.Y, x, at, zone)
-		}
-		row.Bars = template.HTML(bars.String())
-		out.Rows = append(out.Rows, row)
-	}
-	for _, t := range ticks(from.In(zone), to.In(zone)) {
-		out.Ticks = append(out.Ticks, tick{fmt.Sprintf("%.1f", x(t)), label(t, to.Sub(from))})
-	}
-	out.Alt = fmt.Sprintf("%d lists and partners that were in a bad state between %s and %s; the table below says the same", len(doc.Rows), clock(doc.From, zone), clock(doc.To, zone))
-	return out
-}
-
-// bar writes one bad state: pale where it may have begun already, and leading to its
-// incident. All text in it is escaped here.
-func (p *Page) bar(out *strings.Builder, b api.TimeBar, kind string, y int, x func(time.Time) float64, at time.Time, zone *time.Location) {
-	end := at
-	title := b.Subject + ": " + b.Words + ", since " + clock(b.Since, zone)
-	if b.Until != nil {
-		end = *b.Until
-		title += ", until " + clock(b.Until, zone)
-	}
-	title = template.HTMLEscapeString(title)
-	if b.Harmless {
-		kind = "harmless"
-	}
-	begin := x(*b.Since)
-	if b.After != nil && begin-x(*b.After) >= 1 {
-		fmt.Fprintf(out, `<rect class="faint %s" x="%.1f" y="%d" width="%.1f" height="20"/>`, kind, x(*b.After), y, begin-x(*b.After))
-	}
-	bar := fmt.Sprintf(`<rect class="%s" x="%.1f" y="%d" width="%.1f" height="20" rx="1"><title>%s</title></rect>`, kind, begin, y, max(leastBar, x(end)-begin), title)
-	if b.Incident != "" {
-		bar = fmt.Sprintf(`<a href="%s" aria-label="%s">%s</a>`, template.HTMLEscapeString(p.prefix+"/incidents/"+escape(b.Incident)), title, bar)
-	}
-	out.WriteString(bar)
-}
-
-// ticks are round moments, about eight of them.
-func ticks(from, to time.Time) (out []time.Time) {
-	long := to.Sub(from)
-	day := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, from.Location())
-	step := func(t time.Time) time.Time { return t.Add(3 * time.Hour) }
-	switch days := int(long.Hours() / 24); {
-	case days >= 120:
-		day = time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, from.Location())
-		step = func(t time.Time) time.Time { return t.AddDate(0, cmp.Or(days/240, 1), 0) }
-	case days >= 2:
-		step = func(t time.Time) time.Time { return t.AddDate(0, 0, max(1, days/7)) }
-	case long < 6*time.Hour:
-		step = func(t time.Time) time.Time { return t.Add(30 * time.Minute) }
-	}
-	for t := day; t.Before(to) && len(out) < 20; t = step(t) {
-		if t.After(from) {
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-func label(t time.Time, long time.Duration) string {
-	switch {
-	case long >= 120*24*time.Hour:
-		return t.Format("Jan 06")
-	case long >= 48*time.Hour:
-		return t.Format("Mon 2 Jan")
-	default:
-		return t.Format("15:04")
-	}
 }

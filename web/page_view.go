@@ -44,9 +44,10 @@ type views map[string]*template.Template
 // pages are the templates beside the layout and the parts they share.
 var pages = []string{"now", "incidents", "incident", "subject", "partner", "provider", "list", "learned", "timeline", "ledger", "reports", "health", "login", "problem"}
 
-// parseViews reads the templates. Clock times are shown in the zone that zone gives.
-func parseViews(prefix string, zone func() *time.Location) (views, error) {
-	base, err := template.New("layout.html").Funcs(words(prefix, zone)).ParseFS(files, "templates/layout.html", "templates/parts.html")
+// parseViews reads the templates. Clock times are shown in the zone that zone gives;
+// known are the hosts that a sentence may lead to.
+func parseViews(prefix string, zone func() *time.Location, known func(host string) bool) (views, error) {
+	base, err := template.New("layout.html").Funcs(words(prefix, zone, known)).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func (p *Page) render(w http.ResponseWriter, r *http.Request, code int, v view) 
 }
 
 // words are the functions of the templates.
-func words(prefix string, zone func() *time.Location) template.FuncMap {
+func words(prefix string, zone func() *time.Location, known func(host string) bool) template.FuncMap {
 	return template.FuncMap{
 		"path": func(parts ...any) string {
 			var escaped []string
@@ -109,31 +110,29 @@ func words(prefix string, zone func() *time.Location) template.FuncMap {
 		"dict":    dict,
 		"sentence": func(s string) string {
 			r, n := utf8.DecodeRuneInString(s)
+			if n == 0 {
+				return ""
+			}
 			return strings.TrimSuffix(string(unicode.ToUpper(r))+s[n:], ".") + "."
 		},
-		"percent": func(p float64) string { return fmt.Sprintf("%.0f %%", p*100) },
+		"percent": reputation.Percent,
+		"linked":  func(s string) template.HTML { return linked(s, known) },
 		"bytes":   sized,
 		"mark":    mark,
 		"deref":   deref,
 		"join":    strings.Join,
 		"sub":     func(a, b int) int { return a - b },
-		"has":     func(list []string, s string) bool { return contains(list, s) },
-		"count": func(n int, one, many string) string {
-			if n == 1 {
-				return "1 " + one
-			}
-			return fmt.Sprintf("%d %s", n, many)
-		},
+		"count":   func(n any, one, many string) string { return count(n, one, many) },
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if strings.EqualFold(one, s) {
-			return true
-		}
+// count is a number with its noun.
+func count(n any, one, many string) string {
+	text := fmt.Sprint(n)
+	if text == "1" {
+		return "1 " + one
 	}
-	return false
+	return text + " " + many
 }
 
 func deref(s *string) string {
@@ -142,6 +141,9 @@ func deref(s *string) string {
 	}
 	return *s
 }
+
+// moment is a time so short that nobody counts it.
+const moment = 2 * time.Second
 
 const clockForm = "2006-01-02 15:04 MST"
 
@@ -158,9 +160,16 @@ func when(t *time.Time, now time.Time, zone *time.Location) template.HTML {
 	if t == nil {
 		return "never"
 	}
-	text := "in " + lasted(t.Sub(now))
-	if ago := now.Sub(*t); ago >= 0 {
+	text := ""
+	switch ago := now.Sub(*t); {
+	case ago >= moment:
 		text = lasted(ago) + " ago"
+	case ago >= 0:
+		text = "just now"
+	case ago > -moment:
+		text = "now"
+	default:
+		text = "in " + lasted(-ago)
 	}
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s</time>`, t.Format(time.RFC3339), clock(t, zone), text)) // nothing foreign in it
 }

@@ -29,7 +29,7 @@ dns: {resolvers: ["127.0.0.1:1"]}
 blocklists:
   use: [zen, cop]
   add:
-    - {id: zen, zone: zen.test, impact: critical}
+    - {id: zen, zone: zen.test, impact: critical, delist: {url: "https://zen.test/{ip}"}}
     - {id: cop, zone: cop.test, impact: medium}
 notify: {log: {}}
 `
@@ -134,6 +134,9 @@ func (f *filler) pair(tx *store.Tx, s reputation.Subject, standing smtp.Standing
 	w := store.Wire{State: smtp.State{Standing: standing, Loss: loss, LastLook: f.before(20 * time.Minute), LastSure: f.before(20 * time.Minute)}, Outcome: outcome, Episode: f.open[s]}
 	if s.Target == "contoso.example" {
 		w.Provider, w.MX = "exchange-online", "mx.contoso.example"
+	}
+	if s.Kind == reputation.KindControl {
+		w.Heard = &incident.Witness{Name: s.Who(), At: w.LastSure, MX: w.MX, Outcome: outcome, Offers: []string{"SIZE", "STARTTLS"}, Transcript: []string{"S: 250-STARTTLS", "S: 250 SIZE 157286400"}}
 	}
 	return tx.Wire().Put(s, w)
 }

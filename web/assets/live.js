@@ -16,7 +16,7 @@
 	const age = () => {
 		for (const t of document.querySelectorAll("time[datetime]")) {
 			const s = (Date.now() - Date.parse(t.dateTime)) / 1000;
-			t.textContent = s >= 0 ? `${units(s)} ago` : `in ${units(-s)}`;
+			t.textContent = s >= 2 ? `${units(s)} ago` : s >= 0 ? "just now" : s > -2 ? "now" : `in ${units(-s)}`;
 		}
 	};
 	setInterval(age, 10000);
