@@ -169,7 +169,7 @@ const openAPITail = `components:
 type describer struct{ schemas map[string]string }
 
 func (g *describer) route(b *bytes.Buffer, r route) {
-	fmt.Fprintf(b, "    %s:\n      summary: %q\n", r.method, r.what)
+	fmt.Fprintf(b, "    %s:\n      operationId: %s\n      summary: %q\n", r.method, operationID(r), r.what)
 	if r.guarded {
 		fmt.Fprint(b, "      security:\n        - token: []\n")
 	}
@@ -191,10 +191,28 @@ func (g *describer) route(b *bytes.Buffer, r route) {
 	if r.isTagged() {
 		fmt.Fprint(b, "        '304':\n          description: Nothing has changed since the ETag that was sent.\n")
 	}
+	codes := []string{"'400'"}
 	if r.guarded {
-		fmt.Fprint(b, "        '403':\n          $ref: '#/components/responses/Problem'\n")
+		codes = append(codes, "'403'")
 	}
-	fmt.Fprint(b, "        default:\n          $ref: '#/components/responses/Problem'\n")
+	if strings.Contains(r.path, "{") {
+		codes = append(codes, "'404'")
+	}
+	if r.method == "post" {
+		codes = append(codes, "'409'")
+	}
+	for _, code := range append(codes, "default") {
+		fmt.Fprintf(b, "        %s:\n          $ref: '#/components/responses/Problem'\n", code)
+	}
+}
+
+// operationID names a route for who makes a client of the description: getDbStats, postIncidentsIdVerb.
+func operationID(r route) string {
+	id := r.method
+	for part := range strings.FieldsFuncSeq(r.path, func(c rune) bool { return strings.ContainsRune("/{}.", c) }) {
+		id += strings.ToUpper(part[:1]) + part[1:]
+	}
+	return id
 }
 
 func mediaSchema(media string) string {
@@ -251,7 +269,7 @@ func (g *describer) of(t reflect.Type) string {
 	case t.Kind() == reflect.Pointer:
 		inner := g.of(t.Elem())
 		if strings.HasPrefix(inner, "{$ref") {
-			return "{nullable: true, allOf: [" + inner + "]}"
+			return "{type: object, nullable: true, allOf: [" + inner + "]}"
 		}
 		return strings.TrimSuffix(inner, "}") + ", nullable: true}"
 	case t.Implements(textType):
