@@ -470,3 +470,13 @@ func TestDeadResolverIsAskedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A list that is asked once a day is not left out for a year because the clock ran ahead.
+func TestBudgetedListAfterTheClockWasSetBack(t *testing.T) {
+	m, day := NewMemory(), 24*time.Hour
+	now := time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)
+	m.allows("xbl", now.Add(365*day), day, time.Hour)
+	if !m.allows("xbl", now, day, time.Hour) || m.allows("xbl", now.Add(time.Hour), day, time.Hour) {
+		t.Error("a list's budget does not begin anew when the clock is set back")
+	}
+}

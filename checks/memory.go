@@ -36,11 +36,11 @@ func (m *Memory) allows(list string, now time.Time, interval, round time.Duratio
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	due := m.due[list]
+	if now.Sub(due).Abs() > interval { // the first time, after a pause, or the clock was set back
+		due = now
+	}
 	if now.Before(due) {
 		return false
-	}
-	if now.Sub(due) > interval { // the first time, or after a pause
-		due = now
 	}
 	m.due[list] = due.Add(interval)
 	return true

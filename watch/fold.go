@@ -60,6 +60,7 @@ type fold struct {
 	wants   []checks.Ask
 	edges   map[[2]string]correlate.Edge    // by partner and list; nil: not asked for yet
 	listed  map[string][]reputation.Subject // by list, as before this batch; nil: not read yet
+	lost    map[string][]string             // the partners that an address has lost; nil: not read yet
 	undo    []func()                        // puts back what the folder remembers beside the store
 }
 

@@ -185,6 +185,11 @@ func (x *fold) unlist(s reputation.Subject, cur store.Listing, b reputation.Brac
 	if err := x.shut(cur.Episode, incident.Record{What: incident.Delisted, Subject: s, Bracket: b, Listing: &listing}); err != nil {
 		return err
 	}
+	if cur.Accuses() {
+		if err := x.askLost(s.Who(), x.now); err != nil {
+			return err
+		}
+	}
 	return x.tx.Listings().Delete(s)
 }
 
@@ -206,9 +211,6 @@ func (x *fold) cleared(l checks.ListLook, st store.List, before []reputation.Sub
 		}
 		if err := x.unlist(s, cur, notBefore(b, cur.Begin.By)); err != nil { // it was still listed when it was first seen to be
 			return err
-		}
-		if cur.Accuses() {
-			x.askLost(who)
 		}
 	}
 	return nil

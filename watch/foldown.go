@@ -53,7 +53,7 @@ func (x *fold) faulty(s reputation.Subject, fault incident.Fault, at time.Time, 
 	if err != nil {
 		return err
 	}
-	if !known {
+	if !known || row.Since.After(at) { // ... or the clock was set back
 		row.Since = at
 	}
 	worse := known && fault.Impact > row.Impact

@@ -3,7 +3,6 @@ package watch
 import (
 	"cmp"
 	"net/netip"
-	"slices"
 	"time"
 
 	"repwatch/checks"
@@ -13,14 +12,14 @@ import (
 	"repwatch/store"
 )
 
-// controlFresh is how old the control's look may be to stand beside ours.
-const controlFresh = 15 * time.Minute
-
 // wire folds one look at a partner from one vantage.
 func (x *fold) wire(w checks.WireLook) error {
 	row, _, err := x.tx.Wire().Get(w.Subject)
 	if err != nil {
 		return err
+	}
+	if row.LastLook.After(x.now) { // the clock was set back
+		row.State = row.State.By(w.At)
 	}
 	before := row.State
 	for _, look := range w.Looks {
@@ -89,26 +88,6 @@ func (x *fold) judgeConfig(s reputation.Subject) smtp.JudgeConfig {
 		}
 	}
 	return c
-}
-
-// besideControl sets a control's fresh look beside ours, where the looker had none.
-func (x *fold) besideControl(look *smtp.Look, s reputation.Subject) {
-	if s.Kind != reputation.KindWire || look.Control != reputation.OutcomeUnknown {
-		return
-	}
-	for _, c := range x.cfg.Control {
-		row, ok, err := x.tx.Wire().Get(controlOf(c.Name, s.Target))
-		if err != nil || !ok || x.now.Sub(row.LastSure) > controlFresh {
-			continue
-		}
-		if look.Control == reputation.OutcomeUnknown || row.Outcome == reputation.Advertised {
-			look.Control, look.ControlPlain = row.Outcome, row.Offer.Plain
-		}
-	}
-}
-
-func controlOf(name, partner string) reputation.Subject {
-	return reputation.Subject{Kind: reputation.KindControl, Domain: name, Target: partner}
 }
 
 // transition writes down what the judge concluded.
@@ -195,128 +174,6 @@ func (x *fold) changed(r incident.Record, row *store.Wire, t *smtp.Transition) e
 	}
 	_, err = x.append(r)
 	return err
-}
-
-// controlNow is what all controls together say of a partner once this one's state
-// has changed: lost when every one that can tell lost it. Empty if that is no news.
-func (x *fold) controlNow(s reputation.Subject, t *smtp.Transition) string {
-	if t.Kind != smtp.Lost && t.Kind != smtp.Back {
-		return ""
-	}
-	for _, c := range x.cfg.Control {
-		other := controlOf(c.Name, s.Target)
-		if other == s {
-			continue
-		}
-		if row, ok, err := x.tx.Wire().Get(other); err == nil && ok && row.Standing == smtp.StandingGood {
-			return "" // that one sees it, before as after
-		}
-	}
-	if t.Kind == smtp.Lost {
-		return string(incident.Lost)
-	}
-	return string(incident.Back)
-}
-
-// controlSaw looks again at once from addresses that wait for the control's word.
-func (x *fold) controlSaw(w checks.WireLook, before smtp.State, row store.Wire) error {
-	if row.Outcome != reputation.Advertised || x.now.Sub(before.LastSure) < controlFresh {
-		return nil
-	}
-	for s, pair := range x.tx.Wire().All() {
-		waits := s.Kind == reputation.KindWire && s.Target == w.Subject.Target && pair.Standing != smtp.StandingLost &&
-			pair.Outcome == reputation.Absent && !pair.OfferedTLS
-		if waits {
-			x.want(checks.Ask{Check: "partners", Why: "control", At: x.now, Partner: s.Target, From: []string{s.Who()}})
-		}
-	}
-	return x.tx.Err()
-}
-
-// wanted turns the judge's wishes into asks.
-func (x *fold) wanted(s reputation.Subject, wants []smtp.Want) {
-	for _, w := range wants {
-		a := checks.Ask{Check: "partners", Why: whyConfirm, At: w.At, Partner: s.Target, From: []string{s.Who()}, Avoid: w.AvoidAddr}
-		switch w.Who {
-		case smtp.WantControl:
-			if s.Kind == reputation.KindControl || len(x.cfg.Control) == 0 {
-				continue
-			}
-			a.Why, a.From, a.Avoid = "control", x.controlNames(), netip.Addr{}
-		case smtp.WantPeers:
-			if a.Why, a.From = "peers", x.peers(s); s.Kind == reputation.KindControl || len(a.From) == 0 {
-				continue
-			}
-		}
-		x.want(a)
-	}
-}
-
-// want keeps an ask, unless the same look was wanted, or taken, a moment ago.
-func (x *fold) want(a checks.Ask) {
-	if a.Why == "control" || a.Why == "peers" || a.Why == "around" {
-		if last, ok := x.asked[a.Key()]; ok && x.now.Sub(last) < time.Minute {
-			return
-		}
-		remember(x, x.asked, a.Key(), x.now)
-	}
-	x.wants = append(x.wants, a)
-}
-
-func (x *fold) controlNames() []string {
-	names := make([]string, len(x.cfg.Control))
-	for i, c := range x.cfg.Control {
-		names[i] = c.Name
-	}
-	return names
-}
-
-// maxPeers is how many others are asked at once whether they have lost it too.
-const maxPeers = 3
-
-// peers are some of our other addresses that send to the partner.
-func (x *fold) peers(s reputation.Subject) (out []string) {
-	p, ok := x.cfg.PartnerNamed(s.Target)
-	if !ok {
-		return nil
-	}
-	from := p.Sources()
-	for _, a := range x.cfg.Addresses {
-		if a.IP == s.IP || a.State == "standby" || len(from) > 0 && !slices.Contains(from, a.IP) || len(out) == maxPeers || a.IP.Is4() != s.IP.Is4() {
-			continue
-		}
-		out = append(out, a.IP.String())
-	}
-	return out
-}
-
-// askAround looks at some other partners from an address that lost one: a fault of
-// our own path shows in all of them. One for each provider, those not lost yet.
-func (x *fold) askAround(s reputation.Subject) {
-	providers, n := map[string]bool{}, 0
-	if row, ok, err := x.tx.Wire().Get(s); err == nil && ok {
-		providers[cmp.Or(row.Provider, s.Target)] = true
-	}
-	for _, p := range x.cfg.Partners {
-		other := reputation.Subject{Kind: reputation.KindWire, IP: s.IP, Target: p.Name()}
-		row, ok, err := x.tx.Wire().Get(other)
-		key := cmp.Or(row.Provider, p.Name())
-		if err != nil || !ok || p.Name() == s.Target || row.Standing == smtp.StandingLost || providers[key] || n == maxPeers {
-			continue
-		}
-		providers[key] = true
-		n++
-		x.want(checks.Ask{Check: "partners", Why: "around", At: x.now, Partner: p.Name(), From: []string{s.Who()}})
-	}
-}
-
-// askLost looks at what an address has lost, at once and for a while: a list has let it go.
-func (x *fold) askLost(who string) {
-	for s, row := range x.tx.Wire().All() {
-		if s.Kind == reputation.KindWire && s.Who() == who && row.Standing == smtp.StandingLost {
-			x.want(checks.Ask{Check: "partners", Why: whyDelisting, At: x.now, Partner: s.Target, From: []string{who}, Every: 5 * time.Minute, Until: x.now.Add(2 * time.Hour)})
-		}
-	}
 }
 
 func addrTexts(addrs []netip.Addr) (out []string) {

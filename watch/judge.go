@@ -51,6 +51,7 @@ func (x *fold) judgements(w incident.World) map[uint64]incident.Judgement {
 	for id, v := range verdicts {
 		if _, is := out[id]; is || changed[w.Episodes[id].Incident] {
 			why, next := x.cause.Explain(w.Episodes[id].Seq, x.now)
+			why = append(why, x.doubtedControls(w.Episodes[id].Subject.Target)...)
 			out[id] = incident.Judgement{Verdict: v, Why: why, Next: next}
 		}
 	}
@@ -101,7 +102,7 @@ func (x *fold) forecasts(w incident.World) map[uint64][]incident.Forecast {
 			}
 		}
 		for _, want := range x.cause.Wants(r.Seq, x.now) {
-			x.want(checks.Ask{Check: "partners", Why: "listing", At: x.now, Partner: want.Partner, From: []string{want.IP}, Every: want.Every, Until: x.now.Add(want.For)})
+			x.want(checks.Ask{Check: "partners", Why: whyListing, At: x.now, Partner: want.Partner, From: []string{want.IP}, Every: want.Every, Until: x.now.Add(want.For)})
 		}
 		x.askSuspects(r.Subject)
 	}
@@ -137,7 +138,7 @@ func (x *fold) askSuspects(s reputation.Subject) {
 		provider, known := smtp.ProviderByID(row.Provider)
 		if known && (provider.WithdrawsStartTLS != "" || len(provider.Reacts) > 0) && n < maxSuspects {
 			n++
-			x.want(checks.Ask{Check: "partners", Why: "listing", At: x.now, Partner: p.Name(), From: []string{s.Who()}})
+			x.want(checks.Ask{Check: "partners", Why: whyListing, At: x.now, Partner: p.Name(), From: []string{s.Who()}})
 		}
 	}
 }

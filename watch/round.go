@@ -36,8 +36,8 @@ func (r *rounds) set(check string, t turn) {
 // nextRound is when the check's next round begins; zero: never.
 func (d *Daemon) nextRound(g *generation, c checks.Check) time.Time {
 	last := d.rounds.get(c.Name()).at
-	if last.IsZero() {
-		last = time.Now()
+	if now := time.Now(); last.IsZero() || last.Sub(now) > time.Minute { // well ahead: the clock was set back, and not only slowed down
+		last = now
 	}
 	return c.Schedule().Next(last.In(g.cfg.Schedule.Timezone.Loc()))
 }

@@ -106,7 +106,7 @@ func (x *fold) digest(w incident.World) error {
 	if due.After(local) {
 		due = due.AddDate(0, 0, -1)
 	}
-	if ok && !last.Before(due) {
+	if ok && !last.Before(due) && !last.After(x.now) { // later than now: the clock was set back
 		return nil
 	}
 	if raw, err = json.Marshal(x.now); err != nil {

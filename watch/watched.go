@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"repwatch/checks"
-	"repwatch/checks/smtp"
 	"repwatch/config"
 	"repwatch/incident"
 	"repwatch/notify"
@@ -285,48 +283,3 @@ func (x *fold) missed(id string) (out []string, err error) {
 	}
 	return out, nil
 }
-
-// doubts are the second looks that were due when the daemon stopped: a change
-// that waits for its confirmation does not wait for its turn in the rounds.
-func (f *folder) doubts(now time.Time) (asks []checks.Ask, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	err = f.db.View(func(tx *store.Tx) error {
-		x := &fold{folder: f, tx: tx, now: now}
-		for s, row := range tx.Wire().All() {
-			if row.Suspects() {
-				x.want(checks.Ask{Check: "partners", Why: whyConfirm, At: now, Partner: s.Target, From: []string{s.Who()}, Avoid: row.Run.Addr})
-			}
-		}
-		for s, row := range tx.Faults().All() {
-			if row.Episode == 0 {
-				x.askHealth(s)
-			}
-		}
-		asks = x.wants
-		return tx.Err()
-	})
-	return asks, err
-}
-
-// worth reports whether a repeated look still makes sense: a watch for a reaction
-// ends with it, one for a recovery too.
-func (f *folder) worth(a checks.Ask) bool {
-	if a.Every == 0 || a.Partner == "" || len(a.From) != 1 {
-		return true
-	}
-	s := reputation.Subject{Kind: reputation.KindWire, Target: a.Partner}
-	s.SetWho(a.From[0])
-	lost := false
-	err := f.db.View(func(tx *store.Tx) error {
-		row, _, err := tx.Wire().Get(s)
-		lost = row.Standing == smtp.StandingLost
-		return err
-	})
-	return err != nil || lost == (a.Why == whyDelisting)
-}
-
-const (
-	whyConfirm   = "confirm"
-	whyDelisting = "delisting" // a look that waits for what was lost to come back
-)

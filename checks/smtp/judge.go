@@ -252,6 +252,17 @@ func (s State) Close(now time.Time) (State, *Transition) {
 	return State{}, &Transition{Kind: Unwatched, Loss: s.Loss, After: s.LastSure, By: now.UTC().Round(0), Why: "no longer watched"}
 }
 
+// By is the state without a moment after now. A clock that ran ahead and was set back
+// leaves moments that have yet to come; until then all looks would be older than the last.
+func (s State) By(now time.Time) State {
+	for _, t := range []*time.Time{&s.SeenTLS, &s.LastLook, &s.LastSure, &s.Run.Since, &s.Run.Before, &s.Turn.Since, &s.Turn.Before, &s.Pending.Since, &s.Pending.Before} {
+		if t.After(now) {
+			*t = now
+		}
+	}
+	return s
+}
+
 // Suspects reports that the last sure look contradicts the standing and waits for its confirmation.
 func (s State) Suspects() bool {
 	return s.Run.Looks > 0 && s.Standing != StandingNew && s.Run.Bad != (s.Standing == StandingLost) ||
