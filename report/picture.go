@@ -225,15 +225,18 @@ func (p *painter) paint(c draw.Canvas) {
 		}
 		bottom -= l.height()
 	}
-	if len(p.Picture.Rows) > 0 {
+	timed := p.Week.From != nil && p.Week.To != nil // else there is no time to draw in
+	if timed && len(p.Picture.Rows) > 0 {
 		p.grid(c, top, bottom)
 	}
 	for _, l := range p.lines {
 		p.line(c, l, y-l.height()/2)
 		y -= l.height()
 	}
-	p.days(c, bottom)
-	p.nowLine(c, top, bottom)
+	if timed {
+		p.days(c, bottom)
+		p.nowLine(c, top, bottom)
+	}
 	if p.Picture.More > 0 {
 		c.FillText(p.style(9, false, p.faint), vg.Point{X: margin, Y: margin - 2}, fmt.Sprintf("and %d more rows: see the tables", p.Picture.More))
 	}
@@ -241,6 +244,9 @@ func (p *painter) paint(c draw.Canvas) {
 
 // x places a time.
 func (p *painter) x(t time.Time) vg.Length {
+	if p.Week.From == nil || p.Week.To == nil {
+		return p.left
+	}
 	from, to := *p.Week.From, *p.Week.To
 	share := t.Sub(from).Seconds() / to.Sub(from).Seconds()
 	return p.left + (pictureWidth-margin-p.left)*vg.Length(min(1, max(0, share)))

@@ -3,15 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"math"
-	"slices"
 	"testing"
 	"time"
-
-	"repwatch/checks/smtp"
-	"repwatch/incident"
-	"repwatch/reputation"
-	"repwatch/store"
 )
 
 func vienna(t testing.TB) *time.Location {
@@ -56,118 +49,6 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
-}
-
-// TestNumbersBySlowReckoning counts a whole year of weeks again, second by second
-// on a grid, from the raw episodes alone.
-func TestNumbersBySlowReckoning(t *testing.T) {
-	db, cfg := yearStore(t), yearConfig(t, "Europe/Vienna")
-	var eps []incident.Episode
-	whose := map[string]string{}
-	check(t, db.View(func(tx *store.Tx) error {
-		for _, e := range tx.Episodes().All() {
-			eps = append(eps, e)
-		}
-		for id, i := range tx.Incidents().All() {
-			whose[id] = string(i.Verdict)
-		}
-		return nil
-	}))
-	ours := []string{"listing", "listing-ambiguous", "common-cause", "private", "listed"}
-	affected := 0
-	for n := 2; n <= 52; n += 5 {
-		w := weekFrom(must(ParseWeek("2026-W01", vienna(t))).From.AddDate(0, 0, 7*(n-1)))
-		r := build(t, db, cfg, w, yearEnd)
-		losses, ourLosses := newGrids(w), newGrids(w)
-		lists := newGrids(w)
-		listings, sumHours := 0, 0.0
-		without := newGrids(w)
-		for _, e := range eps {
-			end := yearEnd
-			if !e.Open() {
-				end = e.End.By
-			}
-			switch {
-			case e.Subject.Kind == reputation.KindWire:
-				losses.mark(e.Subject.Target, e.Begin.By, end)
-				if slices.Contains(ours, whose[e.Incident]) {
-					ourLosses.mark(e.Subject.Target, e.Begin.By, end)
-				}
-				if k := e.Wire.Loss; k == smtp.LossStartTLS || k == smtp.LossMasked || k == smtp.LossBroken {
-					without.mark(e.Subject.String(), e.Begin.By, end)
-				}
-			case e.Subject.Kind == reputation.KindListing:
-				one := newGrids(w)
-				if one.mark("", e.Begin.By, end) {
-					listings++
-				}
-				sumHours += one.hours()
-				lists.mark("", e.Begin.By, end)
-			}
-		}
-		near(t, w.ID+" loss hours", r.Sum.LossHours.Seen, losses.hours())
-		near(t, w.ID+" listing hours", r.Sum.ListingHours.Seen, lists.hours())
-		near(t, w.ID+" sum of listing hours", r.Appendix.Sum.Seen, sumHours)
-		if r.Sum.Listings != listings || r.Sum.PartnersAffected != len(losses.of) {
-			t.Errorf("%s: %d listings and %d partners, slowly reckoned %d and %d", w.ID, r.Sum.Listings, r.Sum.PartnersAffected, listings, len(losses.of))
-		}
-		affected += r.Sum.PartnersAffected
-		for _, f := range r.Sum.Whose {
-			if f.Whose == Ours {
-				near(t, w.ID+" our hours", f.Hours.Seen, ourLosses.hours())
-			}
-		}
-		pairs, tls := 0.0, 0.0
-		for _, p := range r.Partners {
-			pairs += float64(p.Pairs)
-			tls += float64(p.Pairs) * p.TLS.Seen
-		}
-		if got, want := tls/pairs, 1-without.hours()/(pairs*w.span().length().Hours()); math.Abs(got-want) > 1e-4 {
-			t.Errorf("%s: TLS available %f, slowly reckoned %f", w.ID, got, want)
-		}
-	}
-	if affected < 5 {
-		t.Errorf("the year is too calm for this test: %d", affected)
-	}
-}
-
-// grids hold a bit for each second of a week, by name.
-type grids struct {
-	w  Week
-	of map[string][]bool
-}
-
-func newGrids(w Week) *grids { return &grids{w, map[string][]bool{}} }
-
-func (g *grids) mark(name string, from, to time.Time) (any bool) {
-	n := int(g.w.To.Sub(g.w.From).Seconds())
-	a, b := int(from.Sub(g.w.From).Seconds()), int(to.Sub(g.w.From).Seconds())
-	for i := max(a, 0); i < min(b, n); i++ {
-		if g.of[name] == nil {
-			g.of[name] = make([]bool, n)
-		}
-		g.of[name][i] = true
-	}
-	return a < n && b > 0
-}
-
-func (g *grids) hours() float64 {
-	n := 0
-	for _, bits := range g.of {
-		for _, b := range bits {
-			if b {
-				n++
-			}
-		}
-	}
-	return float64(n) / 3600
-}
-
-func near(t *testing.T, what string, got, want float64) {
-	t.Helper()
-	if math.Abs(got-want) > .02 { // a thousandth of an hour, rounded for each partner
-		t.Errorf("%s: %.3f, slowly reckoned %.3f", what, got, want)
-	}
 }
 
 // TestBracketsHold: the least is never more than what was seen, nor that than the most.
