@@ -133,7 +133,7 @@ info:
     "schema": "repwatch/NAME/v1"; times are RFC 3339 in UTC, absent ones null; arrays are never null;
     fields are only ever added within a version. GET answers with an ETag and honours If-None-Match;
     HEAD is GET without the body. What cannot be done is answered with {"error", "hint"}: 400 for a
-    parameter that there is not or that makes no sense, 403 to who may only read, 404, 405 with Allow,
+    parameter that there is not or that makes no sense, 401 without the token and 403 where there is none, 404, 405 with Allow,
     409 for what the daemon refuses, 507 when the disk is full.
 servers:
   - url: /api/v1
@@ -193,7 +193,7 @@ func (g *describer) route(b *bytes.Buffer, r route) {
 	}
 	codes := []string{"'400'"}
 	if r.guarded {
-		codes = append(codes, "'403'")
+		codes = append(codes, "'401'", "'403'")
 	}
 	if strings.Contains(r.path, "{") {
 		codes = append(codes, "'404'")

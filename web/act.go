@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"repwatch/api"
@@ -27,15 +26,21 @@ type Word struct {
 	ToEnd  bool            `json:"to_end,omitempty"` // snooze until it is over
 }
 
-func notAllowed() error {
-	return failed(http.StatusForbidden, errors.New("this door is for reading only\n  hint: act through the socket (repwatch ack ID), or set web.token"))
+// turnAway refuses who may not act: for want of the token where there is one (RFC 6750), for good where there is none.
+func (h *handler) turnAway(w http.ResponseWriter) {
+	if h.Config().Web.Token.Set() {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="repwatch"`)
+		refuse(w, failed(http.StatusUnauthorized, errors.New("only who knows the token may do this\n  hint: send Authorization: Bearer TOKEN, that of web.token (after wrong ones wait ten seconds); or act through the socket (repwatch ack ID)")))
+		return
+	}
+	refuse(w, failed(http.StatusForbidden, errors.New("this door is for reading only\n  hint: act through the socket (repwatch ack ID), or set web.token")))
 }
 
 // acting answers POST of those who may act.
 func (h *handler) acting(act func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !h.MayAct(r) {
-			refuse(w, notAllowed())
+			h.turnAway(w)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -74,7 +79,7 @@ func (h *handler) act(r *http.Request) (any, error) {
 	if err := read(r, &word); err != nil {
 		return nil, err
 	}
-	a := incident.Action{Verb: verb, Incident: strings.TrimPrefix(r.PathValue("id"), "#"), By: word.By, Reason: word.Reason, For: word.For.D(), ToEnd: word.ToEnd}
+	a := incident.Action{Verb: verb, Incident: idOf(r), By: word.By, Reason: word.Reason, For: word.For.D(), ToEnd: word.ToEnd}
 	if peer, local := PeerOf(r.Context()); a.By == "" && local {
 		a.By = peer.Name()
 	}

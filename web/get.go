@@ -55,8 +55,11 @@ func filterOf(r *http.Request, now time.Time) (f api.IncidentFilter, err error) 
 	return f, err
 }
 
+// idOf takes an incident's number as people write it, #3, too.
+func idOf(r *http.Request) string { return strings.TrimPrefix(r.PathValue("id"), "#") }
+
 func (h *handler) incident(r *http.Request) (any, error) {
-	id := strings.TrimPrefix(r.PathValue("id"), "#")
+	id := idOf(r)
 	doc, err := api.From(h.DB, func(tx *store.Tx) (api.Story, error) { return api.StoryOf(tx, now(), id) })
 	if errors.Is(err, api.ErrNoIncident) {
 		err = failed(http.StatusNotFound, err)
@@ -128,7 +131,7 @@ func (h *handler) guarded(serve func(http.ResponseWriter, *http.Request)) http.H
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !h.MayAct(r):
-			refuse(w, notAllowed())
+			h.turnAway(w)
 		case r.Method == http.MethodHead: // a copy is much work for nobody
 			w.WriteHeader(http.StatusOK)
 		default:

@@ -28,14 +28,17 @@ func known404[D any](doc D, err error) (any, error) {
 
 func (h *handler) evidence(r *http.Request) (any, error) {
 	return known404(api.From(h.DB, func(tx *store.Tx) (api.Evidence, error) {
-		return api.EvidenceOf(tx, h.Config(), now(), r.PathValue("id"))
+		return api.EvidenceOf(tx, h.Config(), now(), idOf(r))
 	}))
 }
 
 func (h *handler) subjectDoc(r *http.Request) (any, error) {
-	return api.From(h.DB, func(tx *store.Tx) (api.Subject, error) {
-		return api.SubjectOf(tx, h.Config(), now(), r.PathValue("subject"))
-	})
+	who := r.PathValue("subject")
+	doc, err := api.From(h.DB, func(tx *store.Tx) (api.Subject, error) { return api.SubjectOf(tx, h.Config(), now(), who) })
+	if err == nil && !doc.Watched && len(doc.Changes)+len(doc.Listings) == 0 {
+		err = unknownSubject(who)
+	}
+	return doc, err
 }
 
 func (h *handler) partnerDoc(r *http.Request) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -181,6 +182,49 @@ func TestHead(t *testing.T) {
 			if _, body, get := w.raw(t, "GET", path, ""); get.Get("Content-Length") != fmt.Sprint(len(body)) || header.Get("ETag") != get.Get("ETag") {
 				t.Errorf("HEAD %v, but GET %v", header, get)
 			}
+		}
+	}
+}
+
+// TestTheTokenIsAskedFor of who acts over TCP: 401 with how to bring it.
+func TestTheTokenIsAskedFor(t *testing.T) {
+	s := open(t, "web: {token: "+token+"}\n")
+	s.d.looks = []string{"203.0.113.7, at its lists"}
+	ask := func(method, path, header string, want int) {
+		t.Helper()
+		r := httptest.NewRequest(method, "http://127.0.0.1:8025/api/v1/"+path, strings.NewReader(map[string]string{"recheck": `{"subject": "203.0.113.7"}`}[path]))
+		r.Header.Set("Authorization", header)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		if asks := w.Header().Get("WWW-Authenticate"); w.Code != want || (asks == `Bearer realm="repwatch"`) != (want == 401) {
+			t.Errorf("%s %s with %q: %d, %q", method, path, header, w.Code, asks)
+		}
+	}
+	for _, path := range []string{"POST incidents/3/ack", "POST notify/test", "POST recheck", "GET db/backup", "HEAD db/dump"} {
+		method, path, _ := strings.Cut(path, " ")
+		ask(method, path, "", 401)
+		ask(method, path, "Basic "+token, 401)
+		ask(method, path, "Bearer "+token, 200)
+		ask(method, path, "bearer "+token, 200)
+	}
+	if len(s.d.acted) != 2 || s.d.asked == "" {
+		t.Errorf("the daemon was asked %v, %q", s.d.acted, s.d.asked)
+	}
+	for range guesses.burst { // the right ones have cost nothing
+		ask("GET", "db/dump", "Bearer "+token, 200)
+		ask("GET", "db/dump", "Bearer wrong", 401)
+	}
+	ask("GET", "db/dump", "Bearer "+token, 401) // not even looked at
+}
+
+// TestNamesInPaths are taken as people write them; what there never was is not found.
+func TestNamesInPaths(t *testing.T) {
+	w := serve(t)
+	for path, want := range map[string]int{"incidents/%233": 200, "incidents/%233/evidence": 200, "incidents/x": 404, "incidents/77/evidence": 404, "subjects/203.0.113.7": 200,
+		"subjects/10.9.9.9": 404, "subjects/nonsense": 404, "partners/CONTOSO.example": 200, "partners/nobody.example": 404, "providers/nobody": 404, "lists/nothing": 404} {
+		code, body, _ := w.raw(t, "GET", path, "")
+		if code != want || want == 404 && !strings.Contains(body, `"error": `) {
+			t.Errorf("%s: %d %s", path, code, body)
 		}
 	}
 }

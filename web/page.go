@@ -50,7 +50,8 @@ type Page struct {
 func NewPage(o Options, log *slog.Logger) (*Page, error) {
 	cfg := o.Config()
 	p := &Page{log: log, prefix: cleanPrefix(cfg.Web.Prefix), listen: cfg.Web.Listen}
-	p.doors = sessions{token: func() (string, error) { return o.Config().Web.Token.Value() }, prefix: p.prefix + "/", limit: rate.NewLimiter(guesses.every, guesses.burst)}
+	p.doors.token, p.doors.prefix = func() (string, error) { return o.Config().Web.Token.Value() }, p.prefix+"/"
+	p.doors.limit = rate.NewLimiter(guesses.every, guesses.burst)
 	o.MayAct = p.doors.bearer
 	p.h = &handler{o}
 	var err error
@@ -202,6 +203,7 @@ func printableHost(s string) string {
 func (p *Page) page(build func(*http.Request) (view, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
 			p.fail(w, r, failed(http.StatusMethodNotAllowed, errors.New("this can be read, not written")))
 			return
 		}

@@ -226,7 +226,7 @@ func TestGuesses(t *testing.T) {
 // TestProgramsBringTheToken to the API.
 func TestProgramsBringTheToken(t *testing.T) {
 	s := open(t, "web: {token: "+token+"}\n")
-	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil, "Authorization", "Bearer wrong"); res.StatusCode != http.StatusForbidden {
+	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil, "Authorization", "Bearer wrong"); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a wrong token: %s", res.Status)
 	}
 	r := httptest.NewRequest("POST", "http://127.0.0.1:8025/api/v1/incidents/3/ack", strings.NewReader(`{"by": "robot"}`))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -44,6 +45,7 @@ type sessions struct {
 	token  func() (string, error) // "": nobody may act
 	prefix string
 	limit  *rate.Limiter
+	one    sync.Mutex
 }
 
 // key seals cookies; none without a token.
@@ -66,10 +68,24 @@ func (s *sessions) knows(guess string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// bearer reports that a request of a program brings the token.
+// bearer reports that a request of a program brings the token. What is right costs
+// nothing; what is wrong is a guess as on the page, and after too many of these none
+// is looked at for a while.
 func (s *sessions) bearer(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	return strings.EqualFold(scheme, "Bearer") && s.knows(strings.TrimSpace(token))
+	if !strings.EqualFold(scheme, "Bearer") {
+		return false
+	}
+	s.one.Lock() // at a time, or many at once would be looked at for the price of one
+	defer s.one.Unlock()
+	if s.limit.Tokens() < 1 {
+		return false
+	}
+	if s.knows(strings.TrimSpace(token)) {
+		return true
+	}
+	s.limit.Allow()
+	return false
 }
 
 func seal(key []byte, what, text string) string {
