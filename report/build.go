@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -52,7 +53,7 @@ func Build(tx *store.Tx, cfg *config.Loaded, w Week, now time.Time) (Report, err
 // light is the week in one colour. Too little told is never green (rule of truth 1).
 func (b *builder) light(n Numbers) Light {
 	switch {
-	case n.LossHours.Seen >= 1:
+	case math.Round(60*n.LossHours.Seen) >= 60: // as the words round it
 		return Red
 	case n.PartnersAffected > 0, n.Listings > 0:
 		return Yellow

@@ -281,10 +281,10 @@ func (t told) whatWasLearned() section {
 		lines = append(lines, fmt.Sprintf("forecasts of the week: %d of %d came true, %.1f were to be expected by their probabilities (%s)", l.Score.Hits, n, l.Score.Expected, l.Score.brier()))
 	}
 	if n := l.Ever.Hits + l.Ever.Misses; n > 0 {
-		lines = append(lines, fmt.Sprintf("all forecasts until then: %d of %d came true, %.1f were to be expected (%s)", l.Ever.Hits, n, l.Ever.Expected, l.Ever.brier()))
+		lines = append(lines, fmt.Sprintf("all forecasts up to its end: %d of %d came true, %.1f were to be expected (%s)", l.Ever.Hits, n, l.Ever.Expected, l.Ever.brier()))
 	}
 	if len(lines) > 0 || l.Known > 0 {
-		lines = append(lines, fmt.Sprintf("known by then: %s of partners to lists", counted(l.Known, "reaction")))
+		lines = append(lines, fmt.Sprintf("known at its end: %s of partners to lists", counted(l.Known, "reaction")))
 	}
 	return section{id: "learned", title: "What was learned", items: itemsOf(lines)}
 }

@@ -300,7 +300,7 @@ func (s *slow) sums(r Report, c *clock) {
 }
 
 func lightSlow(lost float64, partners, listings int) string {
-	if lost >= 1 {
+	if lost > 59.5/60 {
 		return "red"
 	}
 	if partners+listings > 0 {

@@ -24,7 +24,7 @@ func (t told) listings(all []Listing, hurt bool) *table {
 		out.head[4] = "listed on " + day
 	}
 	if hurt {
-		out.head = append(out.head, "lost because of it", "incidents")
+		out.head = append(out.head, "broke", "incidents")
 	}
 	for _, l := range all {
 		still := none
@@ -107,7 +107,7 @@ func (l *Looks) String() string {
 	if l == nil {
 		return none
 	}
-	parts := []string{fmt.Sprint(l.All)}
+	var parts []string
 	for _, part := range []struct {
 		n    int
 		what string
@@ -116,7 +116,10 @@ func (l *Looks) String() string {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
 		}
 	}
-	return strings.Join(parts, ", ")
+	if len(parts) == 0 {
+		return fmt.Sprint(l.All)
+	}
+	return fmt.Sprintf("%d (%s)", l.All, strings.Join(parts, ", "))
 }
 
 func (t told) pools() section {

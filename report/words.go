@@ -179,12 +179,12 @@ func (h Hours) about(days float64) string {
 	return fmt.Sprintf("%s %s (%s to %s)", in(h.Seen), unit, in(h.Low), in(h.High))
 }
 
-// String is the share with its bracket, where that shows.
+// String is the share, with its bracket where that is half a hundredth wide.
 func (s *Share) String() string {
 	if s == nil {
 		return "not watched"
 	}
-	if percent(s.Low) != percent(s.High) {
+	if s.High-s.Low >= .005 {
 		return fmt.Sprintf("%s (%s to %s)", percent(s.Seen), percent(s.Low), percent(s.High))
 	}
 	return percent(s.Seen)
