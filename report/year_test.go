@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -42,6 +44,9 @@ func TestYear(t *testing.T) {
 	page, err := HTML(r)
 	check(t, err)
 	golden(t, weeks[0]+".html", []byte(page))
+	if *update { // the example of docs/report.md; pixels are not held, what is drawn is
+		check(t, os.WriteFile(filepath.Join("..", "docs", "report.png"), must(PNG(r)), 0o644))
+	}
 }
 
 func must[T any](v T, err error) T {
