@@ -96,7 +96,7 @@ func (f *folding) act(t *touched, a Action) error {
 func Tick(w World, now time.Time, p Policy) Output {
 	f := &folding{w: w, in: Input{Now: now}, p: p, now: now, inc: map[string]*touched{}, eps: map[uint64]*Episode{}}
 	for _, i := range f.all() {
-		if i.Status != Open {
+		if !Stirs(i, now, p) {
 			continue
 		}
 		f.outlasted(i)
@@ -107,6 +107,17 @@ func Tick(w World, now time.Time, p Policy) Output {
 		}
 	}
 	return f.out()
+}
+
+// Stirs reports that time alone may have something to say of an incident. Tick need
+// not know of others.
+func Stirs(i *Incident, now time.Time, p Policy) bool {
+	return i.Status == Open && (len(i.Held) > 0 || i.wakes(now) || i.Hushed && !p.hush(now, i.Impact) || p.reminds(now, i))
+}
+
+// wakes: its snooze is over.
+func (i *Incident) wakes(now time.Time) bool {
+	return !i.SnoozedUntil.IsZero() && !now.Before(i.SnoozedUntil)
 }
 
 // outlasted tells of losses that a maintenance window kept silent and that go on after it.
@@ -133,7 +144,7 @@ func (f *folding) outlasted(i *Incident) {
 
 func (f *folding) wakened(i *Incident) {
 	switch {
-	case i.SnoozedUntil.IsZero() || f.now.Before(i.SnoozedUntil):
+	case !i.wakes(f.now):
 		return
 	case i.Told && !f.w.Unsent[i.ID] && f.p.hush(f.now, i.Impact): // it is no news that cannot wait
 		return
@@ -166,20 +177,8 @@ func (f *folding) dawned(i *Incident) {
 }
 
 func (f *folding) remind(i *Incident) {
-	if f.p.Remind <= 0 || !i.Told || !i.AckedAt.IsZero() || i.quiet(f.now) || f.w.Unsent[i.ID] {
+	if !f.p.reminds(f.now, i) || f.w.Unsent[i.ID] {
 		return
-	}
-	last := i.Reminded
-	if n := len(i.Said); n > 0 && i.Said[n-1].At.After(last) {
-		last = i.Said[n-1].At
-	}
-	if f.now.Sub(last) < f.p.Remind {
-		return
-	}
-	if f.p.Quiet != nil {
-		if _, quiet := f.p.Quiet(f.now); quiet {
-			return // also when critical: it is no news
-		}
 	}
 	t := f.touch(i.ID)
 	t.Reminded = f.now

@@ -92,6 +92,19 @@ func (p *Policy) hush(now time.Time, impact reputation.Impact) bool {
 	return quiet
 }
 
+// reminds: nobody has it in hand and nothing was said of it for so long that people are
+// to be told again. Quiet hours hold that back, also when it is critical: it is no news.
+func (p *Policy) reminds(now time.Time, i *Incident) bool {
+	if p.Remind <= 0 || !i.Told || !i.AckedAt.IsZero() || i.quiet(now) {
+		return false
+	}
+	last := i.Reminded
+	if n := len(i.Said); n > 0 && i.Said[n-1].At.After(last) {
+		last = i.Said[n-1].At
+	}
+	return now.Sub(last) >= p.Remind && !p.hush(now, reputation.Info)
+}
+
 // urgency orders levels.
 func urgency(level string) int {
 	switch level {

@@ -98,7 +98,13 @@ func (s *story) wait(d time.Duration) {
 
 func (s *story) tick() {
 	s.t.Helper()
-	s.apply(Tick(s.w, s.now, s.p))
+	out := Tick(s.w, s.now, s.p)
+	for _, i := range out.Incidents {
+		if !Stirs(s.w.Incidents[i.ID], s.now, s.p) {
+			s.t.Fatalf("Tick changes #%s, which does not stir", i.ID)
+		}
+	}
+	s.apply(out)
 }
 
 func (s *story) act(a Action) error {

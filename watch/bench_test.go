@@ -125,3 +125,87 @@ func BenchmarkStartAfterAYear(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkTick is what falls due by time, every ten seconds: with 5,000 incidents that
+// were over a moment ago, or are open, and 5,000 forecasts that were scored long since.
+func BenchmarkTick(b *testing.B) {
+	for name, status := range map[string]incident.Status{"over": incident.Resolved, "open": incident.Open} {
+		b.Run(name, func(b *testing.B) {
+			d := newDesk(b, house)
+			err := d.db.Update(d.now, func(tx *store.Tx) error {
+				for n := range uint64(5000) {
+					if err := old(tx, n+1, d.now, status); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := d.f.begin(d.now, d.cfg); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := d.f.tick(d.now); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// old writes an incident of one listing, with a forecast that was scored.
+func old(tx *store.Tx, id uint64, now time.Time, status incident.Status) error {
+	ip, l := fmt.Sprintf("198.51.%d.%d", id/250, id%250), accused("xbl")
+	r, err := tx.Append(incident.Record{What: incident.Listed, Subject: pairOn("xbl", ip), Bracket: reputation.Bracket{By: now.Add(-time.Hour)}, Listing: &l, Episode: id})
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprint(id)
+	e := incident.Episode{ID: id, Subject: r.Subject, Seq: r.Seq, Begin: r.Bracket, Listing: &l, Incident: name}
+	i := incident.Incident{ID: name, Kind: incident.Reputation, Status: status, Root: incident.RootListing, List: "xbl", IP: ip, Episodes: []uint64{id},
+		Opened: now.Add(-time.Hour), Updated: now, Told: true, Reminded: now, Alert: incident.Now}
+	if status == incident.Open {
+		if err := tx.Told().Put(name, map[string]time.Time{"ear": now}); err != nil {
+			return err
+		}
+		if err := tx.Listings().Put(r.Subject, store.Listing{Listing: l, Begin: r.Bracket, Episode: id, Seq: r.Seq}); err != nil {
+			return err
+		}
+	} else {
+		e.Ended, e.End, i.Resolved = now, reputation.Bracket{By: now}, now
+	}
+	fc := store.Forecast{ListingSeq: r.Seq, IP: ip, List: "xbl", Partner: "contoso.com", At: now, To: now.Add(time.Hour), Outcome: "hit", Judged: now}
+	if err := tx.Forecasts().Put(store.ForecastKey(r.Seq, "contoso.com"), fc); err != nil {
+		return err
+	}
+	if err := tx.Episodes().Put(id, e); err != nil {
+		return err
+	}
+	return tx.Incidents().Put(name, i)
+}
+
+// BenchmarkMassDelisting is a sweep that ends 256 listings, with 20 partners.
+func BenchmarkMassDelisting(b *testing.B) {
+	text := other(house, "sending_ips: [", "sending_ips: [{range: 198.51.100.0/24}, ")
+	for n := range 17 {
+		text = other(text, "partners:\n", fmt.Sprintf("partners:\n  - {domain: p%d.example}\n", n))
+	}
+	d := newDesk(b, text)
+	var all []string
+	var looks checks.Batch
+	for _, a := range d.cfg.Addresses {
+		all = append(all, a.IP.String())
+		for _, p := range d.cfg.Partners {
+			looks.Wire = append(looks.Wire, lookThat(pairOf(a.IP.String(), p.Name()), d.now, reputation.Advertised, ""))
+		}
+	}
+	d.fold(looks)
+	for b.Loop() {
+		b.StopTimer()
+		d.later(24*time.Hour).sweep("xbl", all...)
+		b.StartTimer()
+		d.later(15 * time.Minute).sweep("xbl")
+	}
+}

@@ -36,15 +36,16 @@ type folder struct {
 	// cause has observed all records up to seen; nil: it is to be rebuilt.
 	cause     *correlate.Correlator
 	seen      uint64
-	judged    map[uint64]spoken    // what was last said of losses, by episode
-	recent    map[string]time.Time // incidents resolved of late
-	asked     map[string]time.Time // derived looks that were wanted of late, so that none is wanted twice a minute
-	providers map[string]string    // who runs a partner's mail servers, as last seen
+	judged    map[uint64]spoken         // what was last said of losses, by episode
+	recent    map[string]time.Time      // incidents resolved of late
+	foretold  map[string]store.Forecast // forecasts that time has not judged yet, by key
+	asked     map[string]time.Time      // derived looks that were wanted of late, so that none is wanted twice a minute
+	providers map[string]string         // who runs a partner's mail servers, as last seen
 }
 
 func newFolder(db *store.DB, log *slog.Logger) *folder {
 	return &folder{db: db, log: log, write: db.Update,
-		judged: map[uint64]spoken{}, recent: map[string]time.Time{}, asked: map[string]time.Time{}, providers: map[string]string{}}
+		judged: map[uint64]spoken{}, recent: map[string]time.Time{}, foretold: map[string]store.Forecast{}, asked: map[string]time.Time{}, providers: map[string]string{}}
 }
 
 // revisable is how long after its end an incident's verdict may still be revised
@@ -233,7 +234,7 @@ func (x *fold) relearn() error {
 
 // world is what the incident room needs to know of the past.
 func (x *fold) world() (incident.World, error) {
-	w := incident.World{Incidents: map[string]*incident.Incident{}, Episodes: map[uint64]*incident.Episode{}, Unsent: map[string]bool{}, Notices: map[string]incident.Alert{}}
+	w := emptyWorld()
 	for i := range x.tx.OpenIncidents() {
 		w.Incidents[i.ID] = &i
 	}
@@ -250,12 +251,8 @@ func (x *fold) world() (incident.World, error) {
 			w.Incidents[id] = &i
 		}
 	}
-	for _, i := range w.Incidents {
-		for _, id := range i.Episodes {
-			if err := x.loadEpisode(w, id); err != nil {
-				return w, err
-			}
-		}
+	if err := x.loadEpisodes(w); err != nil {
+		return w, err
 	}
 	for e := range x.tx.OpenEpisodes() {
 		w.Episodes[e.ID] = &e
@@ -268,6 +265,22 @@ func (x *fold) world() (incident.World, error) {
 		}
 	}
 	return w, x.waiting(w)
+}
+
+func emptyWorld() incident.World {
+	return incident.World{Incidents: map[string]*incident.Incident{}, Episodes: map[uint64]*incident.Episode{}, Unsent: map[string]bool{}, Notices: map[string]incident.Alert{}}
+}
+
+// loadEpisodes reads those of the incidents in the world.
+func (x *fold) loadEpisodes(w incident.World) error {
+	for _, i := range w.Incidents {
+		for _, id := range i.Episodes {
+			if err := x.loadEpisode(w, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (x *fold) loadEpisode(w incident.World, id uint64) error {

@@ -315,6 +315,9 @@ func TestLearnedReactionIsForetoldAndScored(t *testing.T) {
 	}
 	d.later(30*time.Minute).lose(seven, "contoso.com")
 	d.isOpen("#" + i.ID + " listing 203.0.113.7 xbl")
+	if err := d.f.tick(d.later(12 * time.Hour).now); err != nil { // what came true stays so
+		t.Fatal(err)
+	}
 	var outcomes []string
 	_ = d.db.View(func(tx *store.Tx) error {
 		for _, fc := range tx.Forecasts().All() {

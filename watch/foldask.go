@@ -160,9 +160,9 @@ func (x *fold) awaitRecovery() error {
 
 // awaitReaction takes up the looks at partners of which a reaction to a listing was foretold.
 func (x *fold) awaitReaction() error {
-	for _, fc := range x.tx.Forecasts().All() {
+	for _, fc := range x.foretold {
 		until := fc.At.Add(reactionFor)
-		if fc.Outcome != "" || !until.After(x.now) {
+		if !until.After(x.now) {
 			continue
 		}
 		row, lasts, err := x.tx.Listings().Get(pairOn(fc.List, fc.IP))
@@ -173,7 +173,7 @@ func (x *fold) awaitReaction() error {
 			x.want(checks.Ask{Check: "partners", Why: whyListing, At: x.now, Partner: fc.Partner, From: []string{fc.IP}, Every: delistedEvery, Until: until})
 		}
 	}
-	return x.tx.Err()
+	return nil
 }
 
 // worth reports whether a repeated look still makes sense: a watch for a reaction

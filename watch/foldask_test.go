@@ -67,12 +67,13 @@ func TestRestartGoesOnWaitingForAReaction(t *testing.T) {
 	put := func(outcome string) {
 		t.Helper()
 		fc := store.Forecast{ListingSeq: row.Seq, IP: seven, List: "xbl", Partner: "contoso.com", P: .8, At: d.now, From: d.now, To: d.now.Add(time.Hour), Outcome: outcome}
-		if err := d.db.Update(d.now, func(tx *store.Tx) error { return tx.Forecasts().Put(forecastKey(row.Seq, "contoso.com"), fc) }); err != nil {
+		if err := d.db.Update(d.now, func(tx *store.Tx) error { return tx.Forecasts().Put(store.ForecastKey(row.Seq, "contoso.com"), fc) }); err != nil {
 			t.Fatal(err)
 		}
+		d.restart(house)
 	}
 	put("")
-	d.later(time.Hour).restart(house)
+	d.later(time.Hour)
 	if got := d.waits(); !slices.Equal(got, []string{"listing contoso.com from 203.0.113.7 every 5m0s for 1h0m0s"}) {
 		t.Errorf("waits for %q", got)
 	}

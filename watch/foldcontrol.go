@@ -92,12 +92,15 @@ func (x *fold) controlSaw(w checks.WireLook, before smtp.State, row store.Wire) 
 	if row.Outcome != reputation.Advertised || x.now.Sub(before.LastSure) < controlFresh {
 		return nil
 	}
-	for s, pair := range x.tx.Wire().All() {
-		waits := s.Kind == reputation.KindWire && s.Target == w.Subject.Target && pair.Standing != smtp.StandingLost &&
-			pair.Outcome == reputation.Absent && !pair.OfferedTLS
-		if waits {
+	for _, a := range x.cfg.Addresses {
+		s := reputation.Subject{Kind: reputation.KindWire, IP: a.IP, Target: w.Subject.Target}
+		pair, _, err := x.tx.Wire().Get(s)
+		if err != nil {
+			return err
+		}
+		if pair.Standing != smtp.StandingLost && pair.Outcome == reputation.Absent && !pair.OfferedTLS {
 			x.want(checks.Ask{Check: "partners", Why: "control", At: x.now, Partner: s.Target, From: []string{s.Who()}})
 		}
 	}
-	return x.tx.Err()
+	return nil
 }

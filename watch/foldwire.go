@@ -109,7 +109,9 @@ func (x *fold) transition(w checks.WireLook, row *store.Wire, t *smtp.Transition
 			return err
 		}
 		x.askAround(w.Subject)
-		x.forecastHit(w.Subject)
+		if err := x.forecastHit(w.Subject); err != nil {
+			return err
+		}
 		return x.said(w.Subject, ev)
 	case smtp.Back:
 		r.What = incident.Back

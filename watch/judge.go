@@ -146,23 +146,30 @@ func (x *fold) askSuspects(s reputation.Subject) {
 // maxSuspects bounds the looks that one listing asks for without a learned reason.
 const maxSuspects = 10
 
-func forecastKey(seq uint64, partner string) string { return fmt.Sprintf("%020d/%s", seq, partner) }
-
 func (x *fold) noteForecast(seq uint64, fc correlate.Forecast) error {
-	return x.tx.Forecasts().Put(forecastKey(seq, fc.Partner), store.Forecast{ListingSeq: seq, IP: fc.IP, List: fc.List, Partner: fc.Partner, P: fc.P, At: x.now, From: fc.From, To: fc.To})
+	key, row := store.ForecastKey(seq, fc.Partner), store.Forecast{ListingSeq: seq, IP: fc.IP, List: fc.List, Partner: fc.Partner, P: fc.P, At: x.now, From: fc.From, To: fc.To}
+	remember(x, x.foretold, key, row)
+	return x.tx.Forecasts().Put(key, row)
+}
+
+// scored writes down what became of a forecast.
+func (x *fold) scored(key string, fc store.Forecast, outcome string) error {
+	fc.Outcome, fc.Judged = outcome, x.now
+	forget(x, x.foretold, key)
+	return x.tx.Forecasts().Put(key, fc)
 }
 
 // forecastHit marks what was foretold of a pair that is lost now.
-func (x *fold) forecastHit(s reputation.Subject) {
-	for key, fc := range x.tx.Forecasts().All() {
-		if fc.Outcome != "" || fc.IP != s.Who() || fc.Partner != s.Target {
+func (x *fold) forecastHit(s reputation.Subject) error {
+	for key, fc := range x.foretold {
+		if fc.IP != s.Who() || fc.Partner != s.Target {
 			continue
 		}
-		fc.Outcome, fc.Judged = "hit", x.now
-		if err := x.tx.Forecasts().Put(key, fc); err != nil {
-			x.log.Error("a forecast could not be scored", "partner", fc.Partner, "err", err)
+		if err := x.scored(key, fc, "hit"); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // forecastSlack is how long after its window a forecast is waited for: one round of hourly looks.
@@ -170,16 +177,15 @@ const forecastSlack = time.Hour
 
 // forecastMisses scores forecasts whose time has passed.
 func (x *fold) forecastMisses() error {
-	for key, fc := range x.tx.Forecasts().All() {
-		if fc.Outcome != "" || x.now.Before(fc.To.Add(forecastSlack)) {
+	for key, fc := range x.foretold {
+		if x.now.Before(fc.To.Add(forecastSlack)) {
 			continue
 		}
-		fc.Outcome, fc.Judged = "miss", x.now
-		if err := x.tx.Forecasts().Put(key, fc); err != nil {
+		if err := x.scored(key, fc, "miss"); err != nil {
 			return err
 		}
 	}
-	return x.tx.Err()
+	return nil
 }
 
 // ruleOut records a person's word on every loss that the incident blames on a list.

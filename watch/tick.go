@@ -72,25 +72,37 @@ func (d *Daemon) tick(now time.Time) {
 // tick sends reminders and digests, wakes the snoozed, and scores forecasts.
 func (f *folder) tick(now time.Time) error {
 	_, err := f.update(now, func(x *fold) error {
-		w, err := x.world()
-		if err != nil {
-			return err
+		for _, step := range []func() error{x.stir, x.digest, x.forecastMisses} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
-		if err := x.apply(incident.Tick(w, x.now, x.policy)); err != nil {
-			return err
-		}
-		if err := x.digest(w); err != nil {
-			return err
-		}
-		return x.forecastMisses()
+		return nil
 	})
 	return err
+}
+
+// stir has the incidents looked at of which time alone may have something to say: mostly none.
+func (x *fold) stir() error {
+	w := emptyWorld()
+	for i := range x.tx.OpenIncidents() {
+		if incident.Stirs(&i, x.now, x.policy) {
+			w.Incidents[i.ID] = &i
+		}
+	}
+	if err := x.tx.Err(); err != nil || len(w.Incidents) == 0 {
+		return err
+	}
+	if err := errors.Join(x.loadEpisodes(w), x.waiting(w)); err != nil {
+		return err
+	}
+	return x.apply(incident.Tick(w, x.now, x.policy))
 }
 
 const lastDigest = "last-digest"
 
 // digest sends the day's small things once a day.
-func (x *fold) digest(w incident.World) error {
+func (x *fold) digest() error {
 	raw, ok, err := x.tx.Settings().Get(lastDigest)
 	if err != nil {
 		return err
@@ -115,7 +127,11 @@ func (x *fold) digest(w incident.World) error {
 	if err := x.tx.Settings().Put(lastDigest, raw); err != nil || !ok {
 		return err // the first day begins now
 	}
-	if err := x.endedSince(w, last); err != nil {
+	w, err := x.world()
+	if err == nil {
+		err = x.endedSince(w, last)
+	}
+	if err != nil {
 		return err
 	}
 	a := incident.DigestOf(w, last, x.now, x.policy)

@@ -28,6 +28,11 @@ func (f *folder) begin(now time.Time, cfg *config.Loaded) error {
 		for s, w := range tx.Wire().All() {
 			f.provider(s, w)
 		}
+		for key, fc := range tx.Forecasts().All() {
+			if fc.Outcome == "" {
+				f.foretold[key] = fc
+			}
+		}
 		return tx.Err()
 	})
 }
