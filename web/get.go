@@ -109,11 +109,16 @@ func (h *handler) healthz(w http.ResponseWriter, _ *http.Request) {
 	send(w, http.StatusOK, []byte("{\"ok\": true}\n"))
 }
 
-// readyz: the store can be read, and a look has told something since the start.
+// readyz: the store can be read, and a look has told something since the start. The
+// daemon says so of itself; where it does not, the store is asked, which takes long
+// with many pairs.
 func (h *handler) readyz(w http.ResponseWriter, _ *http.Request) {
-	started := h.Daemon.Runtime().Started
-	err := h.DB.View(func(tx *store.Tx) error {
-		told, err := api.ToldSince(tx, started)
+	run := h.Daemon.Runtime()
+	err := h.DB.View(func(tx *store.Tx) (err error) {
+		told := !run.Started.IsZero() && run.LastSuccess.After(run.Started)
+		if !told && !run.Started.IsZero() {
+			told, err = api.ToldSince(tx, run.Started)
+		}
 		if err == nil && !told {
 			err = failed(http.StatusServiceUnavailable, errors.New("no look has told anything since the start: the first round is under way, or nothing can be told (repwatch status)"))
 		}

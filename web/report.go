@@ -22,20 +22,8 @@ type ReportSender interface {
 	SendReport(ctx context.Context, w report.Week) (notifiers []string, err error)
 }
 
-// form is one way to write a report.
-type form struct {
-	media string
-	write func(report.Report) ([]byte, error) // nil: the document itself
-}
-
-// forms that ?format= names, as those of repwatch report -o.
-var forms = map[string]form{
-	"json": {media: "application/json"},
-	"text": {"text/plain; charset=utf-8", func(r report.Report) ([]byte, error) { return []byte(report.Text(r, 0)), nil }},
-	"md":   {"text/markdown; charset=utf-8", func(r report.Report) ([]byte, error) { return []byte(report.Markdown(r)), nil }},
-	"html": {"text/html; charset=utf-8", func(r report.Report) ([]byte, error) { text, err := report.HTML(r); return []byte(text), err }},
-	"png":  {"image/png", report.PNG},
-}
+// forms that ?format= names, as repwatch report -o does, and the file that each is on the page; json is the document.
+var forms = map[string]string{"json": "", "text": ".txt", "md": ".md", "html": ".html", "png": ".png"}
 
 // reportPolicy lets a report, which brings its style and pictures along, use these and nothing else.
 const reportPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -43,7 +31,7 @@ const reportPolicy = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 // reportAs is the report of ?week=2026-W46, or ?since=TIME; of last week without either.
 func (h *handler) reportAs(w http.ResponseWriter, r *http.Request) {
 	name := cmp.Or(r.FormValue("format"), "json")
-	as, ok := forms[name]
+	ext, ok := forms[name]
 	if !ok {
 		refuse(w, failed(http.StatusBadRequest, fmt.Errorf("format=%q is none that a report comes in\n  hint: %s", name, strings.Join(slices.Sorted(maps.Keys(forms)), ", "))))
 		return
@@ -62,8 +50,10 @@ func (h *handler) reportAs(w http.ResponseWriter, r *http.Request) {
 	if tag := strings.TrimSuffix(tagOf(body), `"`) + "-" + name + `"`; unchanged(w, r, tag) {
 		return
 	}
-	if as.write != nil {
-		if body, err = as.write(doc); err != nil {
+	media := "application/json"
+	if shape, drawn := shapes[ext]; drawn {
+		media = shape.kind
+		if body, err = shape.render(doc, false); err != nil {
 			refuse(w, err)
 			return
 		}
@@ -71,7 +61,7 @@ func (h *handler) reportAs(w http.ResponseWriter, r *http.Request) {
 	if name == "html" {
 		w.Header().Set("Content-Security-Policy", reportPolicy)
 	}
-	sendAs(w, http.StatusOK, as.media, body)
+	sendAs(w, http.StatusOK, media, body)
 }
 
 func (h *handler) report(r *http.Request) (doc report.Report, err error) {

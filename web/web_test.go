@@ -433,4 +433,23 @@ func TestHealthAndReadiness(t *testing.T) {
 	if code, body, _ := w.raw(t, "GET", "readyz", ""); code != 503 || !strings.Contains(body, "first round") {
 		t.Errorf("readyz before any look: %d %s", code, body)
 	}
+	w.d.runtime = api.Runtime{LastSuccess: time.Unix(0, 0)}
+	if code, _, _ := w.raw(t, "GET", "readyz", ""); code != 503 {
+		t.Errorf("readyz before it has begun: %d", code)
+	}
+	w.d.runtime.Started = time.Now()
+	w.d.runtime.LastSuccess = w.d.runtime.Started.Add(-time.Second) // of the run before
+	if code, _, _ := w.raw(t, "GET", "readyz", ""); code != 503 {
+		t.Errorf("readyz of the run before: %d", code)
+	}
+	w.d.runtime.LastSuccess = w.d.runtime.Started.Add(time.Second)
+	if code, _, _ := w.raw(t, "GET", "readyz", ""); code != 200 {
+		t.Errorf("readyz after the daemon's word: %d", code)
+	}
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := w.raw(t, "GET", "readyz", ""); code == 200 {
+		t.Error("readyz of a store that cannot be read")
+	}
 }
