@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ func (b *builder) learned() error {
 		if e.Standing == correlate.Learned {
 			d.Known++
 		}
+	}
+	for _, e := range slices.Concat(is.edges, b.forgotten(c, was, is)) {
 		if before := was.standing[pair{e.Partner, e.List}]; before != e.Standing && e.Fired > 0 {
 			d.Edges = append(d.Edges, Edge{Partner: e.Partner, List: e.List, Was: before, Is: e.Standing, Words: e.String()})
 		}
@@ -41,6 +44,31 @@ func (b *builder) learned() error {
 	d.Ever.settle()
 	b.doc.Learned = d
 	return b.tx.Err()
+}
+
+// forgotten are the edges that were believed before the week, and are not any more.
+func (b *builder) forgotten(c *correlate.Correlator, was, is beliefs) (out []correlate.Edge) {
+	gone := maps.Clone(was.standing)
+	for p := range is.standing {
+		delete(gone, p)
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	for _, e := range c.Edges(b.until(b.week.To), 0) {
+		if _, ok := gone[pair{e.Partner, e.List}]; ok {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// until is a moment, or now where it is yet to come.
+func (b *builder) until(t time.Time) time.Time {
+	if t.After(b.now) {
+		return b.now
+	}
+	return t
 }
 
 type pair struct{ partner, list string }
@@ -64,10 +92,7 @@ func (b *builder) beliefs(c *correlate.Correlator, seq uint64, until time.Time) 
 		}
 		out.seq = r.Seq
 	}
-	if until.After(b.now) {
-		until = b.now
-	}
-	for _, e := range c.Edges(until, believed) {
+	for _, e := range c.Edges(b.until(until), believed) {
 		out.edges = append(out.edges, e)
 		out.standing[pair{e.Partner, e.List}] = e.Standing
 	}

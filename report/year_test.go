@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"repwatch/correlate"
 )
 
 func vienna(t testing.TB) *time.Location {
@@ -56,11 +58,13 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestBracketsHold: the least is never more than what was seen, nor that than the most.
+// TestBracketsHold: the least is never more than what was seen, nor that than the
+// most; and what is believed of edges is the sum of the changes that were told.
 func TestBracketsHold(t *testing.T) {
 	db, cfg := yearStore(t), yearConfig(t, "Europe/Vienna")
-	wide := 0
-	for w := must(ParseWeek("2026-W02", vienna(t))); w.From.Before(yearEnd); w = weekFrom(w.To) {
+	wide, changes := 0, 0
+	standing := map[[2]string]string{} // of edges, by the changes that were told week by week
+	for w := must(ParseWeek("2026-W01", vienna(t))); w.From.Before(yearEnd); w = weekFrom(w.To) {
 		r := build(t, db, cfg, w, yearEnd)
 		all := []Hours{r.Sum.LossHours, r.Sum.ListingHours, r.Appendix.Sum, r.Appendix.Union}
 		for _, p := range r.Partners {
@@ -74,12 +78,31 @@ func TestBracketsHold(t *testing.T) {
 				wide++
 			}
 		}
+		for _, e := range r.Learned.Edges {
+			at := [2]string{e.Partner, e.List}
+			if string(e.Was) != standing[at] {
+				t.Errorf("%s: %s to %s was %q, after %q", w.ID, e.Partner, e.List, e.Was, standing[at])
+			}
+			if standing[at] = string(e.Is); e.Is == correlate.Weak {
+				standing[at] = "" // nothing is believed of it
+			}
+			changes++
+		}
+		known := 0
+		for _, s := range standing {
+			if s == "learned" {
+				known++
+			}
+		}
+		if known != r.Learned.Known {
+			t.Errorf("%s: %d known, %d by what was told week by week", w.ID, r.Learned.Known, known)
+		}
 		if most := r.Week.Hours * float64(len(r.Partners)); r.Sum.LossHours.High > most {
 			t.Errorf("%s: %v partner-hours of at most %v", w.ID, r.Sum.LossHours.High, most)
 		}
 	}
-	if wide == 0 {
-		t.Error("no bracket was seen")
+	if wide == 0 || changes < 10 {
+		t.Errorf("the year is too calm for this test: %d brackets, %d changes of belief", wide, changes)
 	}
 }
 
