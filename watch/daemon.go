@@ -51,7 +51,8 @@ type Daemon struct {
 
 	mu      sync.Mutex
 	gen     *generation
-	state   api.Runtime // but for what is asked for at the moment
+	state   api.Runtime       // but for what is asked for at the moment
+	trouble map[string]string // what cannot work beside watching, in words, by the part that it is about
 	sending sync.WaitGroup
 	looking sync.WaitGroup
 	ready   func()
@@ -65,6 +66,7 @@ type Daemon struct {
 	lastSuccess atomic.Int64 // unix seconds: when a look last told something for sure
 	full        atomic.Bool  // the store takes nothing at the moment
 	shouted     atomic.Int64 // unix seconds: when people were last told so
+	saidFull    atomic.Bool  // the log says so, and not yet that it is over
 }
 
 // New prepares a daemon. Nothing is looked at, sent or changed before Run.
@@ -76,12 +78,23 @@ func New(o Options) (*Daemon, error) {
 	d.fold = newFolder(o.DB, o.Log)
 	d.rounds.of = map[string]turn{}
 	d.equip = d.equipment
-	d.state = api.Runtime{Version: o.Version}
+	d.state, d.trouble = api.Runtime{Version: o.Version}, map[string]string{}
 	return d, nil
 }
 
 // OnReady sets what is called once everything that is watched has been asked for. Before Run.
 func (d *Daemon) OnReady(f func()) { d.ready = f }
+
+// Trouble says what cannot work of a part that others run beside the daemon, in words
+// with what to do about it; status shows it. Empty words: it works.
+func (d *Daemon) Trouble(part, words string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.trouble, part)
+	if words != "" {
+		d.trouble[part] = words
+	}
+}
 
 // drain is how long looks under way may take to end when the daemon stops.
 const drain = 10 * time.Second
@@ -250,7 +263,9 @@ func (d *Daemon) tryFull(now time.Time) {
 	}
 	if d.fold.write(now, func(tx *store.Tx) error { return tx.Settings().Put("disk-full", raw) }) == nil {
 		d.full.Store(false)
-		d.log.Info("the store takes changes again")
+		if d.saidFull.Swap(false) {
+			d.log.Info("the store takes changes again")
+		}
 	}
 }
 
@@ -259,9 +274,10 @@ func (d *Daemon) stored(err error) {
 	switch {
 	case err == nil: // it may have had nothing to write
 	case errors.Is(err, store.ErrFull):
-		d.log.Error("the disk is full: nothing is written, nothing acknowledged is lost", "err", err, "hint", "make room; watching goes on by itself")
 		if last := time.Unix(d.shouted.Load(), 0); !d.full.Swap(true) && time.Since(last) > shoutAgain {
 			d.shouted.Store(time.Now().Unix())
+			d.saidFull.Store(true)
+			d.log.Error("the disk is full: nothing is written, nothing acknowledged is lost", "err", err, "hint", "make room; watching goes on by itself")
 			d.sending.Go(d.shoutFull)
 		}
 	default:

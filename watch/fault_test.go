@@ -1,9 +1,12 @@
 package watch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +124,8 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 				})
 			}
 		}
+		var log bytes.Buffer
+		s.log = slog.New(slog.NewTextHandler(&log, nil))
 		s.start()
 		s.until(49 * minute) // the sweep of 45 min sees the listing
 		if n := len(s.ears[0].of(incident.AlertNotice)); n != 1 || !s.d.full.Load() {
@@ -131,6 +136,10 @@ func TestFullDiskIsToldOnce(t *testing.T) {
 		oneStory(s)
 		if s.d.full.Load() {
 			s.Error("the disk is still told to be full")
+		}
+		s.halt()
+		if full, over := strings.Count(log.String(), "msg=\"the disk is full"), strings.Count(log.String(), "takes changes again"); full != 1 || over != 1 {
+			s.Errorf("the log says %d times that the disk is full, and %d times that it is not any more", full, over)
 		}
 	})
 }
@@ -211,5 +220,19 @@ func TestFailedTransactionLeavesNothingSaid(t *testing.T) {
 		if i.ID == e[1].Incident && (i.Verdict == "" || len(i.Evidence) == 0) {
 			t.Errorf("the loss was placed without its verdict: %+v", i)
 		}
+	}
+}
+
+// What cannot work beside watching is part of how the daemon stands, until it works.
+func TestTroubleOfOtherPartsShows(t *testing.T) {
+	d := newDesk(t, house).daemonAt()
+	d.Trouble("page", "its port is taken")
+	d.Trouble("page", "its port is taken by nginx")
+	if got := d.Runtime().Problems; !slices.Equal(got, []string{"its port is taken by nginx"}) {
+		t.Errorf("problems %q", got)
+	}
+	d.Trouble("page", "")
+	if got := d.Runtime().Problems; len(got) > 0 {
+		t.Errorf("problems %q", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ const maxNext = 10
 func (d *Daemon) Runtime() api.Runtime {
 	d.mu.Lock()
 	r, gen := d.state, d.gen
+	for _, part := range slices.Sorted(maps.Keys(d.trouble)) {
+		r.Problems = append(r.Problems, d.trouble[part])
+	}
 	d.mu.Unlock()
 	r.PID = os.Getpid()
 	r.LastSuccess = time.Unix(d.lastSuccess.Load(), 0).UTC()

@@ -272,6 +272,7 @@ type theatre struct {
 	db    *store.DB
 	d     *Daemon
 	text  string                        // its configuration
+	log   *slog.Logger                  // nil: nobody reads it
 	write func(db *store.DB, f *folder) // changes how the folder writes; may be nil
 	stop  context.CancelFunc
 	ended chan error
@@ -301,7 +302,11 @@ func (s *theatre) start() {
 	for _, e := range s.ears {
 		extra = append(extra, e)
 	}
-	d, err := New(Options{DB: s.db, Config: load(s, s.text), Log: slog.New(slog.DiscardHandler), Extra: extra,
+	log := s.log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	d, err := New(Options{DB: s.db, Config: load(s, s.text), Log: log, Extra: extra,
 		Load: func() (*config.Loaded, error) { return load(s, s.text), nil }})
 	if err != nil {
 		s.Fatal(err)

@@ -2,25 +2,56 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
+	"time"
 
 	"repwatch/web"
 )
 
-// servePage serves the page until ctx ends. A page that cannot be served is said and
-// stops nothing else: watching matters more.
-func servePage(ctx context.Context, o web.Options, log *slog.Logger) {
+// pageRetry is how often a page that cannot be served is tried again.
+const pageRetry = time.Minute
+
+// servePage serves the page until ctx ends. A page that cannot be served is said once, in the
+// log and by trouble, and stops nothing else: watching matters more. It is tried again, for
+// whoever holds its port may go.
+func servePage(ctx context.Context, o web.Options, log *slog.Logger, trouble func(words string)) {
 	listen := o.Config().Web.Listen
 	if listen == "" {
 		return
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		log.Error("the page cannot be served", "err", err, "hint", "give web.listen another port, or \"\" for no page")
-		return
+	said := false
+	for {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+		if err == nil {
+			trouble("")
+			servePageOn(ctx, l, o, log)
+			return
+		}
+		if !said {
+			said = true
+			log.Error("the page cannot be served", "err", err, "hint", pageHint)
+			trouble(fmt.Sprintf("the page cannot be served: %v; %s", err, pageHint))
+		}
+		if !wait(ctx, pageRetry) {
+			return
+		}
 	}
-	servePageOn(ctx, l, o, log)
+}
+
+const pageHint = `give web.listen another port, or "" for no page, and restart`
+
+// wait reports false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // servePageOn serves the page until ctx ends, and closes l.

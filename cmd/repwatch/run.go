@@ -90,7 +90,9 @@ func (a *app) daemon(ctx context.Context, cfg *config.Loaded) error {
 			log.Error("the socket is gone", "err", err)
 		}
 	})
-	sides.Go(func() { servePage(ctx, web.Options{DB: db, Config: d.Config, Daemon: d}, log) })
+	sides.Go(func() {
+		servePage(ctx, web.Options{DB: db, Config: d.Config, Daemon: d}, log, func(words string) { d.Trouble("page", words) })
+	})
 	sides.Go(func() { hangups(ctx, d, log) })
 	sides.Go(func() { a.underSystemd(ctx, d, log) })
 	err = d.Run(ctx)
