@@ -50,7 +50,7 @@ func BenchmarkPages(b *testing.B) {
 }
 
 // year is the page over a year in which listings and losses come and go.
-func year(b *testing.B, ips, partners, lists int) *Page {
+func year(b testing.TB, ips, partners, lists int) *Page {
 	b.Helper()
 	dir := b.TempDir()
 	db, err := store.Open(filepath.Join(dir, "repwatch.db"), store.Options{})
@@ -111,7 +111,7 @@ func history(db *store.DB, ips, partners, lists int) error {
 		}
 		err := db.Update(at, func(tx *store.Tx) error {
 			s := reputation.Subject{Kind: reputation.KindListing, IP: addr(rng.IntN(ips)), Target: fmt.Sprintf("l%d", rng.IntN(lists))}
-			r := incident.Record{What: incident.Listed, Listing: &reputation.Listing{Codes: []string{"127.0.0.2"}, Impact: reputation.High}}
+			r := incident.Record{What: incident.Listed, Listing: &reputation.Listing{Codes: []string{"127.0.0.2"}, Class: reputation.ClassBad, Impact: reputation.High}}
 			if n%2 == 1 {
 				s = reputation.Subject{Kind: reputation.KindWire, IP: s.IP, Target: fmt.Sprintf("p%d.example", rng.IntN(partners))}
 				r = incident.Record{What: incident.Lost, Wire: &incident.Wire{Loss: smtp.LossStartTLS, Went: []string{"STARTTLS"}}}
@@ -122,23 +122,56 @@ func history(db *store.DB, ips, partners, lists int) error {
 			return err
 		}
 	}
-	return db.Update(end, func(tx *store.Tx) error {
-		for i := range ips {
-			for n := range partners {
-				s := reputation.Subject{Kind: reputation.KindWire, IP: addr(i), Target: fmt.Sprintf("p%d.example", n)}
-				w := store.Wire{State: smtp.State{Standing: smtp.StandingGood, LastLook: end, LastSure: end}, Provider: "cisco", MX: "mx.example", Outcome: reputation.Advertised, Offers: []string{"8BITMIME", "SIZE", "STARTTLS"}}
-				if err := tx.Wire().Put(s, w); err != nil {
-					return err
+	for from := 0; from < ips; from += 64 { // a transaction of all would move its one leaf about for half a minute
+		err := db.Update(end, func(tx *store.Tx) error {
+			for i := from; i < min(from+64, ips); i++ {
+				for n := range partners {
+					if err := pair(tx, addr(i), fmt.Sprintf("p%d.example", n), end); err != nil {
+						return err
+					}
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
+	}
+	return db.Update(end, func(tx *store.Tx) error {
 		for n := range lists {
-			if err := tx.Lists().Put(fmt.Sprintf("l%d", n), store.List{Health: "ok", SureStarted: end, SureEnded: end, Interval: 15 * time.Minute}); err != nil {
+			l := store.List{Health: "ok", SureStarted: end, SureEnded: end, Interval: 15 * time.Minute}
+			if n%20 == 7 {
+				l.Health, l.Why, l.LostAt = "suspended", "its test point does not answer", end.AddDate(0, 0, -3)
+			}
+			if err := tx.Lists().Put(fmt.Sprintf("l%d", n), l); err != nil {
 				return err
 			}
 		}
-		return nil
+		return lasting(tx, end)
 	})
+}
+
+// pair is an address that a partner treats as usual.
+func pair(tx *store.Tx, ip netip.Addr, partner string, at time.Time) error {
+	s := reputation.Subject{Kind: reputation.KindWire, IP: ip, Target: partner}
+	return tx.Wire().Put(s, store.Wire{State: smtp.State{Standing: smtp.StandingGood, LastLook: at, LastSure: at}, Provider: "cisco", MX: "mx.example", Outcome: reputation.Advertised, Offers: []string{"8BITMIME", "SIZE", "STARTTLS"}})
+}
+
+// lasting gives what has not ended its row.
+func lasting(tx *store.Tx, at time.Time) error {
+	for e := range tx.OpenEpisodes() {
+		var err error
+		if e.Listing != nil {
+			err = tx.Listings().Put(e.Subject, store.Listing{Listing: *e.Listing, Begin: e.Begin, Episode: e.ID, Seq: e.Seq})
+		} else {
+			w := store.Wire{State: smtp.State{Standing: smtp.StandingLost, Loss: e.Wire.Loss, LastLook: at, LastSure: at}, Provider: "cisco", MX: "mx.example", Outcome: reputation.Absent, Offers: []string{"8BITMIME", "SIZE"}, Why: "the reply to EHLO is complete, but without STARTTLS", Episode: e.ID}
+			err = tx.Wire().Put(e.Subject, w)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return tx.Err()
 }
 
 // one is a bad state with its incident; it ends two hours later unless it lasts.

@@ -28,9 +28,10 @@ type pictureRow struct {
 
 // tick is a round moment; its label leads to the span up to the next.
 type tick struct {
-	X     string
-	Label string
-	Href  string
+	X      string
+	Anchor string // which end of the label is at X: at the edges it would be cut
+	Label  string
+	Href   string
 }
 
 // causeKey is an entry of the legend. Colours and patterns are those of the weekly
@@ -49,10 +50,14 @@ const (
 	rowHigh  = 26
 	barHigh  = 18
 	headHigh = 24
-	leastBar = 6 // what lasted for a moment must be seen, and be hit with a finger; its title tells the truth
-	// tabbed is how many bars a keyboard goes through: where there are more, the
-	// table leads to their incidents.
-	tabbed = 40
+	// labelWide is a tick's label, at most.
+	labelWide = 70
+	// What lasted for a moment must be seen, and hit with a finger where bars are few;
+	// its title tells the truth.
+	leastBar, leastOfMany = 6, 3
+	// few bars are gone through by the keyboard; where there are more, the table leads
+	// to their incidents.
+	few = 40
 )
 
 // drawing is a picture being made.
@@ -61,7 +66,7 @@ type drawing struct {
 	from, to time.Time
 	at       time.Time
 	zone     *time.Location
-	tabbed   bool
+	many     bool // bars
 }
 
 func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *time.Location) picture {
@@ -75,7 +80,7 @@ func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *
 			used[b.Cause] = true
 		}
 	}
-	d.tabbed = bars <= tabbed
+	d.many = bars > few
 	out.Causes = slices.DeleteFunc(slices.Clone(causeKeys), func(k causeKey) bool { return !used[k.Cause] })
 	for i, r := range doc.Rows {
 		var marks strings.Builder
@@ -94,7 +99,14 @@ func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *
 		if i+1 < len(round) {
 			next = round[i+1]
 		}
-		out.Ticks = append(out.Ticks, tick{X: fmt.Sprintf("%.1f", d.x(t)), Label: label(t, d.to.Sub(d.from)), Href: p.span(f, t, next)})
+		anchor := "middle"
+		switch x := d.x(t); {
+		case x < edge+labelWide/2:
+			anchor = "start"
+		case x > edge+timeWide-labelWide/2:
+			anchor = "end"
+		}
+		out.Ticks = append(out.Ticks, tick{X: fmt.Sprintf("%.1f", d.x(t)), Anchor: anchor, Label: label(t, d.to.Sub(d.from)), Href: p.span(f, t, next)})
 	}
 	out.Alt = fmt.Sprintf("%s in a bad state between %s and %s; the table below says the same", count(len(doc.Rows), "list or partner", "lists and partners"), clock(doc.From, zone), clock(doc.To, zone))
 	return out
@@ -132,14 +144,18 @@ func (d *drawing) bar(out *strings.Builder, b api.TimeBar, y int) {
 	}
 	title = template.HTMLEscapeString(title)
 	left, right, solid, end := d.x(early), d.x(until), d.x(from), d.x(sure)
-	if wide := right - left; wide < leastBar {
-		left, right = left-(leastBar-wide)/2, right+(leastBar-wide)/2
+	least := float64(leastBar)
+	if d.many {
+		least = leastOfMany
+	}
+	if wide := right - left; wide < least {
+		left, right = left-(least-wide)/2, right+(least-wide)/2
 		solid, end = left, right
 	}
 	if b.Incident != "" {
-		still := ` tabindex="-1"`
-		if d.tabbed {
-			still = ""
+		still := ""
+		if d.many {
+			still = ` tabindex="-1"`
 		}
 		fmt.Fprintf(out, `<a href="%s" aria-label="%s"%s>`, template.HTMLEscapeString(d.prefix+"/incidents/"+escape(b.Incident)), title, still)
 	}

@@ -18,7 +18,7 @@ func (p *Page) subject(r *http.Request) (view, error) {
 	if err == nil && !doc.Watched && len(doc.Changes)+len(doc.Listings) == 0 {
 		err = unknownSubject(who)
 	}
-	return view{name: "subject", Title: doc.Subject, Data: subjectView{doc, foldAt(doc.Listings, rowsShown), foldAt(doc.Partners, 2*rowsShown)}}, err
+	return view{name: "subject", Title: doc.Subject, Data: subjectView{doc, foldAt(doc.Listings, rowsShown), foldAt(doc.Partners, rowsShown)}}, err
 }
 
 // subjectView is an address or domain with its worst rows first.
@@ -31,8 +31,9 @@ type subjectView struct {
 // partnerView is a partner with what is learned of it.
 type partnerView struct {
 	api.PartnerPage
-	Edges []api.Edge
-	Rows  folded[api.PartnerPair]
+	Edges     []api.Edge
+	Reckoning bool // what was learned is not known yet
+	Rows      folded[api.PartnerPair]
 }
 
 func (p *Page) partner(r *http.Request) (view, error) {
@@ -42,8 +43,9 @@ func (p *Page) partner(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d := partnerView{PartnerPage: doc, Rows: foldAt(doc.Pairs, 2*rowsShown)}
-	learned, err := p.learned.get(r.Context())
+	d := partnerView{PartnerPage: doc, Rows: foldAt(doc.Pairs, rowsShown)}
+	learned, ok, err := p.learned.soon(r.Context())
+	d.Reckoning = !ok
 	for _, e := range learned.Edges {
 		if e.Partner == doc.Partner {
 			d.Edges = append(d.Edges, e)
@@ -75,8 +77,9 @@ type providerView struct {
 // listView is a list with who reacts to it.
 type listView struct {
 	api.ListPage
-	Edges []api.Edge
-	Rows  folded[api.ListedNow]
+	Edges     []api.Edge
+	Reckoning bool // what was learned is not known yet
+	Rows      folded[api.ListedNow]
 }
 
 func (p *Page) list(r *http.Request) (view, error) {
@@ -87,7 +90,8 @@ func (p *Page) list(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	d := listView{ListPage: doc, Rows: foldAt(doc.Listed, 2*rowsShown)}
-	learned, err := p.learned.get(r.Context())
+	learned, ok, err := p.learned.soon(r.Context())
+	d.Reckoning = !ok
 	for _, e := range learned.Edges {
 		if e.List == doc.List.ID {
 			d.Edges = append(d.Edges, e)
@@ -99,13 +103,14 @@ func (p *Page) list(r *http.Request) (view, error) {
 // learnedView is what is believed, as a graph and as a table.
 type learnedView struct {
 	api.Learned
-	Graph graph
-	Rows  folded[api.Edge]
+	Graph     graph
+	Rows      folded[api.Edge]
+	Reckoning bool // it is not known yet
 }
 
 func (p *Page) learnedPage(r *http.Request) (view, error) {
-	doc, err := p.learned.get(r.Context())
-	return view{name: "learned", Title: "Learned reactions", Nav: "learned", Data: learnedView{doc, graphOf(doc.Edges), foldAt(doc.Edges, 3*rowsShown)}}, err
+	doc, ok, err := p.learned.soon(r.Context())
+	return view{name: "learned", Title: "Learned reactions", Nav: "learned", Data: learnedView{doc, graphOf(doc.Edges), foldAt(doc.Edges, 3*rowsShown), !ok}}, err
 }
 
 type span struct {
@@ -159,7 +164,7 @@ func (p *Page) health(r *http.Request) (view, error) {
 		return view{}, err
 	}
 	lists, err := api.From(p.h.DB, func(tx *store.Tx) (api.Lists, error) { return api.ListsHealthOf(tx, p.h.Config(), now()) })
-	d := healthView{Status: status, Rows: foldAt(status.Lists, 2*rowsShown), Blind: blind(&status)}
+	d := healthView{Status: status, Rows: foldAt(status.Lists, rowsShown), Blind: blind(&status)}
 	for _, l := range lists.Lists {
 		if !l.InUse {
 			d.Unused = append(d.Unused, l)

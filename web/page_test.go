@@ -51,6 +51,7 @@ func open(t *testing.T, more string) *site {
 	if s.Page, err = NewPage(Options{DB: db, Config: func() *config.Loaded { return cfg }, Daemon: s.d}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	s.learned.patience = time.Minute // a busy machine is no reason to say less
 	t.Cleanup(func() {
 		s.Close()
 		if err := db.Close(); err != nil {
