@@ -135,11 +135,15 @@ func (c *Correlator) Observe(e Event) error {
 	return nil
 }
 
-// universe is what every fit depends on: how many there are, and whether the control watches.
+// universe is what every fit depends on: how many there are, whether the control
+// watches, and whether it is said who does.
 func (c *Correlator) universe() [4]int {
 	n := [4]int{len(c.h.ips.texts), len(c.units.texts), len(c.h.lists.texts)}
 	if c.hasControl {
-		n[3] = 1
+		n[3]++
+	}
+	if c.h.watched.every != nil {
+		n[3] += 2
 	}
 	return n
 }

@@ -125,4 +125,4 @@ func readable(err error, text []byte) error {
 	return err
 }
 
-var eventFields = []string{"seq", "t", "kind", "vantage", "list", "partner", "state", "loss", "verbs", "policy", "of", "lo", "hi"}
+var eventFields = []string{"seq", "t", "kind", "vantage", "list", "partner", "state", "loss", "verbs", "every", "policy", "of", "lo", "hi"}

@@ -126,15 +126,31 @@ func (ft *fitter) missesOf(list int) int {
 	n := 0
 	for _, i := range ft.h.ofList[list] {
 		l := &ft.h.listings[i]
-		if ft.now >= l.a1+maxLag && ft.long(&l.span) && !ft.reacted(l.ip, list, l.a0, l.a1+maxLag, &l.span) {
+		if ft.silent(l) {
 			n++
 		}
 	}
 	return n
 }
 
-func (ft *fitter) long(s *span) bool {
-	return s.open() || (s.b0+s.b1)/2-(s.a0+s.a1)/2 >= shortListing
+// silent: the listing had its time, somebody looked, and nothing broke.
+func (ft *fitter) silent(l *listing) bool {
+	return ft.now >= l.a1+maxLag && ft.long(l) && !ft.reacted(l.ip, l.list, l.a0, l.a1+maxLag, &l.span)
+}
+
+// long says whether the listing lasted long enough to be reacted to, and for a look to show it.
+func (ft *fitter) long(l *listing) bool {
+	every, looked := ft.h.between(pairOf(l.ip, ft.p))
+	if !looked {
+		return false
+	}
+	if every <= regular {
+		return l.open() || l.lasted() >= shortListing
+	}
+	if l.open() {
+		return ft.now-l.a1 >= every
+	}
+	return l.lasted() >= every
 }
 
 // reacted says whether the pair was lost in the window, or had been lost before (and could not show a reaction).
@@ -155,6 +171,9 @@ func (ft *fitter) reacted(ip, list int, from, to float64, onset *span) bool {
 // coMisses counts the episodes, by kind, that broke nothing here.
 func (ft *fitter) coMisses() (n [2]int) {
 	for ip := range ft.h.ips.texts {
+		if every, looked := ft.h.between(pairOf(ip, ft.p)); !looked || every > regular {
+			continue
+		}
 		for _, e := range ft.h.episodes(ip) {
 			onset := span{a0: e.lo, a1: e.hi}
 			if ft.now >= e.hi+coCauseAfter && !ft.reacted(ip, -1, e.lo-coCauseBefore, e.hi+coCauseAfter, &onset) {

@@ -71,6 +71,11 @@ const Control = "control"
 // subtracted. Failed probes are no events: they only widen the bracket.
 //
 // Vantage is the sending IP, or Control. A cap event with state lost has Loss.
+//
+// A recording without Every is one of pairs that are all looked at every hour, as
+// the simulated years are. With it, only pairs that have it are watched, and of
+// one that is looked at rarely no more is known than its events say: an ok of a pair
+// that had lost nothing is a look that found it fine.
 type Event struct {
 	Seq     uint64    `json:"seq"`
 	T       time.Time `json:"t"`
@@ -81,6 +86,7 @@ type Event struct {
 	State   State     `json:"state,omitempty"`
 	Loss    Loss      `json:"loss,omitempty"`
 	Verbs   []string  `json:"verbs,omitempty"` // what the EHLO reply offers after the change
+	Every   int       `json:"every,omitempty"` // minutes between two looks at the pair from now on
 	Policy  Policy    `json:"policy,omitempty"`
 	Of      uint64    `json:"of,omitempty"` // the loss a person judged
 	Lo      time.Time `json:"lo,omitzero"`
@@ -120,8 +126,11 @@ func (e *Event) Validate() error {
 		if err := e.transition(Lost, OK); err != nil {
 			return err
 		}
-		if e.State == Lost && !slices.Contains(losses, e.Loss) {
+		switch {
+		case e.State == Lost && !slices.Contains(losses, e.Loss):
 			return wrong("loss", "is %q: one of %s", e.Loss, join(losses))
+		case e.Every < 0:
+			return wrong("every", "is %d: minutes between two looks", e.Every)
 		}
 		return nil
 	case KindReply:

@@ -128,7 +128,7 @@ func (ft *fitter) rate() float64 {
 	for i := range ft.terms {
 		n += ft.terms[i].unexplained
 	}
-	return (1 + n) / (1 + ft.h.pairYears(ft.now))
+	return (1 + n) / (1 + ft.h.pairYears(ft.p, ft.now))
 }
 
 // measure fills the reach of every term with the current kernels.

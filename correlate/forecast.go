@@ -28,7 +28,8 @@ func (c *Correlator) Forecasts(listingSeq uint64, now time.Time) []Forecast {
 	at := math.Max(minutes(now), c.h.now)
 	var out []Forecast
 	for p, name := range c.h.partners.texts {
-		if _, lost := c.h.openLoss[[2]int{l.ip, p}]; lost || !c.mayReact(p, l.list) {
+		_, lost := c.h.openLoss[[2]int{l.ip, p}]
+		if _, looked := c.h.between(pairOf(l.ip, p)); lost || !looked || !c.mayReact(p, l.list) {
 			continue
 		}
 		f := c.fitOf(p, at)

@@ -62,7 +62,7 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 // pathOdds is the likelihood ratio of "our own path is broken" from what this
 // IP sees of the other partners. Partners of one provider count once.
 func (h *history) pathOdds(k *loss, unit []int, units int, pi predict) float64 {
-	if k.kind != LossMasked && !h.ipLostOthers(k) {
+	if k.kind != LossMasked && h.watched.every == nil && !h.ipLostOthers(k) { // all of them are known to be fine
 		return math.Exp(float64(units-1) * lostOdds(false, pathLost, quietFloor))
 	}
 	log := 0.0
@@ -100,9 +100,10 @@ func lostOdds(lost bool, with, without float64) float64 {
 }
 
 // pairAround says whether the pair was lost in the same moment as k. It is not
-// known when the pair had been lost before.
+// known when the pair had been lost before, or nobody looked.
 func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, known bool) {
-	pair := h.ofPair[pairOf(ip, partner)]
+	key := pairOf(ip, partner)
+	pair := h.ofPair[key]
 	for n := len(pair) - 1; n >= 0; n-- {
 		o := &h.losses[pair[n]]
 		if o.again {
@@ -118,7 +119,7 @@ func (h *history) pairAround(ip, partner int, k *loss, slack float64) (lost, kno
 			return false, false
 		}
 	}
-	return false, true
+	return false, h.lookedSince(key, k)
 }
 
 // backTogether says whether what was lost together with k came back together

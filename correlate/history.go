@@ -48,6 +48,9 @@ func newSpan(lo, hi float64) span { return span{lo, hi, math.Inf(1), math.Inf(1)
 
 func (s *span) open() bool { return math.IsInf(s.b1, 1) }
 
+// lasted is the length of what is over, by the middles of its brackets.
+func (s *span) lasted() float64 { return (s.b0+s.b1)/2 - (s.a0+s.a1)/2 }
+
 // width of the onset bracket; never zero, so that densities stay finite.
 func (s *span) width() float64 { return math.Max(s.a1-s.a0, 1.0/60) }
 
@@ -104,7 +107,8 @@ type history struct {
 	control  [][]int        // the control's losses of a partner
 	ofList   [][]int        // listings on a list
 	ofPair   map[pair][]int // losses of an (IP, partner)
-	eps      [][]episode    // episodes of an IP, nil when they must be made again
+	watched  watched
+	eps      [][]episode // episodes of an IP, nil when they must be made again
 	openList map[[2]int]int
 	openLoss map[[2]int]int
 	bySeq    map[uint64]int // loss by seq
@@ -159,8 +163,8 @@ func (h *history) tick(t float64) {
 }
 
 // pairYears is how long one partner has been watched, in years, summed over the IPs.
-func (h *history) pairYears(now float64) float64 {
-	return float64(len(h.ips.texts)) * math.Max(0, now-h.since) / minutesPerYear
+func (h *history) pairYears(partner int, now float64) float64 {
+	return float64(h.lookers(partner)) * math.Max(0, now-h.since) / minutesPerYear
 }
 
 func (h *history) addListing(e *Event) (ip, list int) {
@@ -189,6 +193,9 @@ func (h *history) addCap(e *Event) (ip, partner int) {
 	ip, partner = controlIP, h.partner(e.Partner)
 	if e.Vantage != Control {
 		ip = h.ip(e.Vantage)
+	}
+	if ip != controlIP {
+		h.watched.tell(e, pairOf(ip, partner))
 	}
 	key := [2]int{ip, partner}
 	at, was := h.openLoss[key]

@@ -148,7 +148,7 @@ func (ft *fitter) record(list int) []fired {
 			out = append(out, r)
 			continue
 		}
-		if ft.now >= l.a1+maxLag && ft.long(&l.span) && !ft.reacted(l.ip, list, l.a0, l.a1+maxLag, &l.span) {
+		if ft.silent(l) {
 			out = append(out, fired{listing: i, loss: -1})
 		}
 	}
