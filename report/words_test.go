@@ -167,3 +167,52 @@ func TestAccusing(t *testing.T) {
 		t.Errorf("%d listings", len(p.listings))
 	}
 }
+
+// TestFirstSentence: for who decides; and how the week stands against others.
+func TestFirstSentence(t *testing.T) {
+	h := func(x float64) Hours { return Hours{x, x, x} }
+	w := must(ParseWeek("2026-W46", vienna(t)))
+	zen := []Listing{{Name: "Zen"}}
+	for want, c := range map[string]struct {
+		sum  Sum
+		hurt []Listing
+	}{
+		"Mail to 1 of 3 partners was disturbed, for 2 h; the cause was on our side (listed by Zen)": {Sum{Numbers: Numbers{PartnersAffected: 1, LossHours: h(2)}, PartnersWatched: 3, Whose: []Fault{{Whose: Ours}}}, zen},
+		"Mail to 1 of 1 partner was disturbed, for 2 h; the cause was on our side":                  {Sum{Numbers: Numbers{PartnersAffected: 1, LossHours: h(2)}, PartnersWatched: 1, Whose: []Fault{{Whose: Ours}}}, nil},
+		"Mail to 2 of 3 partners was disturbed, for 52 h added up; most of it was on their side":    {Sum{Numbers: Numbers{PartnersAffected: 2, LossHours: h(52)}, PartnersWatched: 3, Whose: []Fault{{Whose: Theirs}, {Whose: Ours}}}, zen},
+		"Mail to 1 of 3 partners was disturbed, for 2 h; the cause was on the way between":          {Sum{Numbers: Numbers{PartnersAffected: 1, LossHours: h(2)}, PartnersWatched: 3, Whose: []Fault{{Whose: Path}}}, nil},
+		"Mail to 1 of 3 partners was disturbed, for 2 h; no cause of the greatest part is sure":     {Sum{Numbers: Numbers{PartnersAffected: 1, LossHours: h(2)}, PartnersWatched: 3, Whose: []Fault{{Whose: Unclear}}}, nil},
+		"No partner was lost; 2 listings on 1 blocklist broke nothing that we know of":              {Sum{Numbers: Numbers{Listings: 2}}, zen},
+	} {
+		b := &builder{past: &past{now: w.To}, week: w, seen: w.span()}
+		b.doc.Sum, b.doc.Listings.Hurt = c.sum, c.hurt
+		if got := b.headline(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for want, c := range map[string]struct {
+		now, last float64
+		weeks     int
+		at        time.Time
+	}{
+		"The week before: 10 h of loss and 1 listing. It got worse":                                    {12, 10, 1, w.To},
+		"The week before: 10 h of loss and 1 listing. It got better":                                   {8, 10, 1, w.To},
+		"The week before: 10 h of loss and 1 listing; median of the 3 before: nothing. About the same": {10.5, 10, 3, w.To},
+		"There is no whole week before it to compare with":                                             {1, 0, 0, w.To},
+		"There is no whole week before it to compare with. The week is not over":                       {1, 0, 0, w.To.Add(-time.Second)},
+	} {
+		b := &builder{past: &past{now: c.at}, week: w, seen: w.span()}
+		b.doc.Sum = Sum{Numbers: Numbers{LossHours: h(c.now)}, MedianWeeks: c.weeks}
+		if c.weeks > 0 {
+			b.doc.Sum.LastWeek, b.doc.Sum.Median = &Numbers{LossHours: h(c.last), Listings: 1, PartnersAffected: 1}, &Numbers{}
+		}
+		if b.words(); b.doc.Than != want {
+			t.Errorf("%q, want %q", b.doc.Than, want)
+		}
+	}
+	r := drawn(t, "2026-W46")
+	r.Sum = Sum{LastWeek: &Numbers{Listings: 77}, Median: &Numbers{Listings: 77}, MedianWeeks: 1}
+	if text := Text(r, 0); strings.Contains(text, "median") || strings.Count(text, "77") != 1 {
+		t.Errorf("the median of one week is told:\n%s", text)
+	}
+}
