@@ -36,3 +36,25 @@ func TestSendingAReport(t *testing.T) {
 		t.Errorf("%d %s", code, text)
 	}
 }
+
+// TestFormsOfAReport: each has a tag of its own, for who has one has not the others;
+// the page that it is may use the style that it brings, and nothing else.
+func TestFormsOfAReport(t *testing.T) {
+	w := serve(t)
+	tags := map[string]string{}
+	for form, media := range map[string]string{"json": "application/json", "text": "text/plain; charset=utf-8", "md": "text/markdown; charset=utf-8", "html": "text/html; charset=utf-8", "png": "image/png"} {
+		path := "report?week=2026-W46&format=" + form
+		code, _, header := w.raw(t, "GET", path, "")
+		tag := header.Get("ETag")
+		if code != http.StatusOK || header.Get("Content-Type") != media || tag == "" || tags[tag] != "" {
+			t.Errorf("%s: %d %v, the tag is also of %s", form, code, header, tags[tag])
+		}
+		tags[tag] = form
+		if policy := header.Get("Content-Security-Policy"); (policy == reportPolicy) != (form == "html") {
+			t.Errorf("%s: policy %q", form, policy)
+		}
+		if code, body, _ := w.raw(t, "GET", path, "", "If-None-Match", tag); code != http.StatusNotModified || body != "" {
+			t.Errorf("%s again: %d, %d bytes", form, code, len(body))
+		}
+	}
+}
