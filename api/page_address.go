@@ -94,7 +94,7 @@ func SubjectOf(tx *store.Tx, cfg *config.Loaded, now time.Time, who string) (Sub
 	}
 	slices.SortStableFunc(doc.Listings, worstListing)
 	for at, w := range tx.Wire().Prefix(string(reputation.KindWire) + " " + who + ">") {
-		doc.Partners = append(doc.Partners, SubjectPair{Partner: at.Target, Provider: w.Provider, Offers: orEmpty(w.Offers), Pair: pairOf(at, w)})
+		doc.Partners = append(doc.Partners, SubjectPair{Partner: at.Target, Provider: w.Provider, Offers: orEmpty(w.Offers), Pair: pairOf(at, w.Glance())})
 	}
 	slices.SortStableFunc(doc.Partners, func(a, b SubjectPair) int { return worstPair(a.Pair, b.Pair) })
 	for at, f := range tx.Faults().Prefix(string(reputation.KindOwn) + " " + who) {

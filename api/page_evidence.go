@@ -100,7 +100,7 @@ func controlSide(tx *store.Tx, cfg *config.Loaded, e incident.Episode) (*Control
 	s := reputation.Subject{Kind: reputation.KindControl, Target: e.Subject.Target}
 	s.SetWho(w.Name)
 	row, _, err := tx.Wire().Get(s)
-	return witnessSide(*w, pairOf(s, row)), err
+	return witnessSide(*w, pairOf(s, row.Glance())), err
 }
 
 // witnessSide shows the sure look, whatever became of looks since.

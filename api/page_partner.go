@@ -57,7 +57,7 @@ func PartnerPageOf(tx *store.Tx, cfg *config.Loaded, now time.Time, name string)
 			continue
 		}
 		doc.ProviderID = first(doc.ProviderID, w.Provider)
-		row := PartnerPair{MX: w.MX, Offers: orEmpty(w.Offers), Pair: pairOf(s, w)}
+		row := PartnerPair{MX: w.MX, Offers: orEmpty(w.Offers), Pair: pairOf(s, w.Glance())}
 		if s.Kind == reputation.KindControl {
 			doc.Control = append(doc.Control, row)
 		} else {

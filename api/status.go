@@ -235,7 +235,7 @@ func ToldSince(tx *store.Tx, t time.Time) (bool, error) {
 			return true, nil
 		}
 	}
-	for _, w := range tx.Wire().All() {
+	for _, w := range tx.Glances() {
 		if w.LastSure.After(t) {
 			return true, nil
 		}

@@ -128,7 +128,7 @@ func partnerStatus(tx *store.Tx, cfg *config.Loaded, now time.Time) []PartnerSta
 		order = append(order, p.Name())
 	}
 	every := cfg.Schedule.Partners.Every(now)
-	for s, w := range tx.Wire().All() {
+	for s, w := range tx.Glances() {
 		row := rows[s.Target]
 		if row == nil {
 			continue // no longer watched
@@ -154,7 +154,7 @@ func partnerStatus(tx *store.Tx, cfg *config.Loaded, now time.Time) []PartnerSta
 	return out
 }
 
-func pairOf(s reputation.Subject, w store.Wire) Pair {
+func pairOf(s reputation.Subject, w store.Glance) Pair {
 	return Pair{From: s.Who(), Standing: cmp.Or(string(w.Standing), "new"), Loss: string(w.Loss), Outcome: w.Outcome, Why: w.Why,
 		Sure: utc(w.LastSure), Looked: utc(w.LastLook), Failed: w.Failed, Flapping: utc(w.FlappingSince), SeenIP: orNull(w.SeenIP), NotAfter: utc(w.NotAfter)}
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 
 	"repwatch/checks/smtp"
@@ -59,6 +60,8 @@ type Wire struct {
 	SeenIP   string             `json:"seen_ip,omitempty"`
 	Heard    *incident.Witness  `json:"heard,omitempty"`    // a control's last sure look; nil for our own addresses, whose losses keep their evidence
 	Interval time.Duration      `json:"interval,omitempty"` // nanoseconds
+	Every    int                `json:"every,omitempty"`    // minutes between two looks by schedule, as the journal has it
+	Vouched  time.Time          `json:"vouched,omitzero"`   // when the journal was told last that nothing is lost
 
 	FlappingSince time.Time `json:"flapping_since,omitzero"`
 }
@@ -118,6 +121,34 @@ func (tx *Tx) Subjects() Table[string, Watched] {
 // Wire holds how each sending IP and each control stands with each partner.
 func (tx *Tx) Wire() Table[reputation.Subject, Wire] {
 	return table[reputation.Subject, Wire](tx, bucketWire, subjectKeys)
+}
+
+// Glance is the part of a Wire that says how the pair stands. What it is offered, most of
+// a row, is left unread.
+type Glance struct {
+	Standing      smtp.Standing      `json:"standing"`
+	Loss          smtp.LossKind      `json:"loss"`
+	LastLook      time.Time          `json:"last_look"`
+	LastSure      time.Time          `json:"last_sure"`
+	Failed        int                `json:"failed"`
+	Provider      string             `json:"provider"`
+	Why           string             `json:"why"`
+	Outcome       reputation.Outcome `json:"outcome"`
+	NotAfter      time.Time          `json:"not_after"`
+	SeenIP        string             `json:"seen_ip"`
+	Interval      time.Duration      `json:"interval"`
+	FlappingSince time.Time          `json:"flapping_since"`
+}
+
+// Glance is what a look at the whole row says too.
+func (w *Wire) Glance() Glance {
+	return Glance{Standing: w.Standing, Loss: w.Loss, LastLook: w.LastLook, LastSure: w.LastSure, Failed: w.Failed, Provider: w.Provider, Why: w.Why,
+		Outcome: w.Outcome, NotAfter: w.NotAfter, SeenIP: w.SeenIP, Interval: w.Interval, FlappingSince: w.FlappingSince}
+}
+
+// Glances yields how every pair stands, for those who tell of all of them.
+func (tx *Tx) Glances() iter.Seq2[reputation.Subject, Glance] {
+	return table[reputation.Subject, Glance](tx, bucketWire, subjectKeys).All()
 }
 
 // Faults holds what is wrong on our own side and with our own seeing.
