@@ -124,6 +124,8 @@ func recordWords(r incident.Record) string {
 		return "no longer listed on " + target
 	case incident.Baseline:
 		return target + " offers " + offersWords(r.Wire) + ": known from here on"
+	case incident.Fine:
+		return target + " withholds nothing here" + everyWords(r.Wire)
 	case incident.Lost:
 		return target + " " + lossWords(r.Wire, r.FirstSight)
 	case incident.Turned:
@@ -151,6 +153,14 @@ func recordWords(r incident.Record) string {
 	default: // replied, acted: in words already
 		return first(r.Words, string(r.What))
 	}
+}
+
+// everyWords says how often a pair is looked at.
+func everyWords(w *incident.Wire) string {
+	if w == nil || w.Every == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; looked at every %d min", w.Every)
 }
 
 func episodeWords(e incident.Episode) string {

@@ -68,6 +68,23 @@ func (c *partnersCheck) turn(p config.Partner, round int) (from []string) {
 	return from
 }
 
+// Between is how long the schedule leaves between two looks from an address at a
+// partner: a round, or as many as its pool takes for everybody's turn.
+func Between(cfg *config.Loaded, p config.Partner, ip netip.Addr, now time.Time) time.Duration {
+	every, canaries := cfg.Schedule.Partners.Every(now), cfg.Probes.Canaries
+	at := slices.IndexFunc(cfg.Addresses, func(a config.Address) bool { return a.IP == ip })
+	if len(p.From) > 0 || canaries <= 0 || at < 0 {
+		return every
+	}
+	members := 0
+	for _, a := range cfg.Addresses {
+		if a.Pool == cfg.Addresses[at].Pool && probes(a, p) {
+			members++
+		}
+	}
+	return every * time.Duration(max(1, (members+canaries-1)/canaries))
+}
+
 // probes: the address may look at the partner. Standby ones do only where the partner's entry names them.
 func probes(a config.Address, p config.Partner) bool {
 	if len(p.From) > 0 {

@@ -1,10 +1,15 @@
 package correlate
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
-// regular is the longest time between two looks, in minutes, at which a pair that
-// lost nothing is taken to have been looked at whenever another one lost something.
-const regular = 1.5 * probeEvery
+// Regular is the longest time between two looks at which a pair that lost nothing is
+// taken to have been looked at whenever another one lost something.
+const Regular = 90 * time.Minute
+
+const regular = float64(Regular / time.Minute)
 
 // watched is who looks where, and how often. Nothing said of it (nil) means that
 // every pair is looked at every hour.

@@ -15,6 +15,7 @@ const (
 	Relisted  What = "relisted"  // it still does, with other codes
 	Delisted  What = "delisted"  // it does no longer
 	Baseline  What = "baseline"  // looks agree on what a pair is offered: from now on a change is news
+	Fine      What = "fine"      // a look found nothing lost: evidence where others have lost something
 	Lost      What = "lost"      // a partner withdrew something from a sending IP, or from a control
 	Turned    What = "turned"    // a loss is of another kind now
 	Back      What = "back"      // what was lost is offered again
@@ -75,6 +76,7 @@ type Wire struct {
 	Names      string   `json:"names,omitempty"`   // the list that the reply names, by its id
 	Blames     string   `json:"blames,omitempty"`  // what the reply blames that is no list: a correlate.Policy
 	SeenIP     string   `json:"seen_ip,omitempty"` // the address the partner saw, where it is not the one meant (rule of truth 10)
+	Every      int      `json:"every,omitempty"`   // minutes between two looks at the pair, by schedule
 	Faults     []string `json:"faults,omitempty"`
 	Transcript []string `json:"transcript,omitempty"`
 	// Control is what the control vantage saw at about the same time: advertised,

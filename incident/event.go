@@ -15,8 +15,8 @@ const beforeWeLooked = 24 * time.Hour
 
 // EventOf is what the correlator learns from a record, if anything: the same
 // event live, in an export and in a replay. An event's seq is its record's.
-// A baseline is a state that is held already: it changes nothing, and tells a
-// replay who was watched. Only accusing listings count: a policy or allowlist code is no cause. What is
+// A baseline, or a look that found nothing lost, is a state that is held already: it
+// changes nothing, and tells who looks where, and how often. Only accusing listings count: a policy or allowlist code is no cause. What is
 // no longer watched is no event: nothing was seen to end (rule of truth 11).
 func EventOf(r Record) (correlate.Event, bool) {
 	e := correlate.Event{Seq: r.Seq, T: r.At}
@@ -30,7 +30,7 @@ func EventOf(r Record) (correlate.Event, bool) {
 			e.State = correlate.Listed
 		}
 		return bracket(e, r), true
-	case Baseline, Lost, Back:
+	case Baseline, Fine, Lost, Back:
 		return wireEvent(e, r)
 	case Replied:
 		e.Kind, e.Vantage, e.Partner, e.List, e.Policy = correlate.KindReply, r.Subject.Who(), r.Subject.Target, r.List, correlate.Policy(r.Policy)
@@ -62,6 +62,9 @@ func wireEvent(e correlate.Event, r Record) (correlate.Event, bool) {
 		e.State, e.Loss = correlate.Lost, correlate.Loss(cmp.Or(r.Wire.Loss, smtp.LossStartTLS))
 	}
 	e.Verbs = r.Wire.Offers
+	if e.Vantage != correlate.Control {
+		e.Every = r.Wire.Every
+	}
 	return bracket(e, r), true
 }
 

@@ -37,10 +37,8 @@ func (x *fold) wire(w checks.WireLook) error {
 		x.wanted(w.Subject, wants)
 	}
 	x.noteWire(&row, w)
-	if before.Standing == smtp.StandingNew && row.Standing == smtp.StandingGood {
-		if err := x.baseline(w); err != nil {
-			return err
-		}
+	if err := x.vouch(w, before, &row); err != nil {
+		return err
 	}
 	if err := x.tx.Wire().Put(w.Subject, row); err != nil {
 		return err
@@ -49,14 +47,6 @@ func (x *fold) wire(w checks.WireLook) error {
 		return x.controlSaw(w, before, row)
 	}
 	return nil
-}
-
-// baseline writes down that a pair is known now. It is news to nobody.
-func (x *fold) baseline(w checks.WireLook) error {
-	ev := w.Evidence
-	ev.Transcript, ev.Faults, ev.Reply, ev.Meaning, ev.Control = nil, nil, "", "", ""
-	_, err := x.append(incident.Record{What: incident.Baseline, Subject: w.Subject, Bracket: reputation.Bracket{By: w.At}, Wire: &ev})
-	return err
 }
 
 // noteWire keeps what people are shown of the last look.
@@ -97,6 +87,9 @@ func (x *fold) transition(w checks.WireLook, row *store.Wire, t *smtp.Transition
 	ev.Addrs = addrTexts(t.Addrs)
 	if w.Subject.Kind == reputation.KindControl {
 		ev.Control = x.controlNow(w.Subject, t)
+	} else if t.Kind == smtp.Lost {
+		ev.Every = x.every(w.Subject)
+		row.Every = ev.Every
 	}
 	r := incident.Record{Subject: w.Subject, Bracket: reputation.Bracket{After: t.After, By: t.By}, FirstSight: t.FirstSight, Wire: &ev}
 	switch t.Kind {
