@@ -99,17 +99,22 @@ func (t *term) hang(label, s string) {
 }
 
 func (t *term) fold(line string, indent int) (lines []string) {
-	room, used := max(20, t.width-indent), 0
-	for _, word := range strings.Fields(line) {
-		w := text.StringWidthWithoutEscSequences(word)
-		if len(lines) == 0 || t.tty && used+1+w > room {
-			lines, used = append(lines, word), w
-			continue
-		}
-		lines[len(lines)-1] += " " + word
-		used += 1 + w
+	words := strings.Fields(line)
+	if !t.tty { // one line, however long: whoever reads it by machine wants it whole
+		return []string{strings.Join(words, " ")}
 	}
-	return lines
+	room, used, begin := max(20, t.width-indent), 0, 0
+	for i, word := range words {
+		w := text.StringWidthWithoutEscSequences(word)
+		if i > begin && used+1+w > room {
+			lines, used, begin = append(lines, strings.Join(words[begin:i], " ")), 0, i
+		}
+		if i > begin {
+			used++
+		}
+		used += w
+	}
+	return append(lines, strings.Join(words[begin:], " "))
 }
 
 // columns writes rows in columns as wide as needed, two spaces apart; the first
