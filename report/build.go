@@ -186,7 +186,7 @@ func (b *builder) pools() error {
 		size[a.Pool]++
 	}
 	in := func(pool string) func(*state) bool {
-		return func(s *state) bool { return !s.Subject.IP.IsValid() || poolOf[s.Subject.Who()] != pool }
+		return func(s *state) bool { return poolOf[s.Subject.Who()] != pool } // a domain is in none: each has a name
 	}
 	for _, pool := range sortedKeys(size) {
 		losses, listings := slices.DeleteFunc(slices.Clone(b.losses), in(pool)), slices.DeleteFunc(slices.Clone(b.listings), in(pool))

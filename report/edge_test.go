@@ -132,6 +132,12 @@ func TestWeeks(t *testing.T) {
 	if w := LastWeek(monday, zone); w.ID != "2026-W47" {
 		t.Errorf("on Monday the last week is %s", w.ID)
 	}
+	for day, want := range map[string]string{"2026-03-30": "2026-W13", "2026-04-06": "2026-W14", "2026-10-26": "2026-W43", "2026-11-02": "2026-W44"} { // the clock changed
+		morning := must(time.ParseInLocation(time.DateOnly, day, zone)).Add(9 * time.Hour)
+		if w := LastWeek(morning, zone); w.ID != want || w.From.Hour() != 0 || !w.Before(-1).From.Equal(w.To) {
+			t.Errorf("on %s the last week is %s, from %s", day, w.ID, w.From)
+		}
+	}
 	if _, err := Asked("2026-W49", time.Time{}, monday, zone); err == nil {
 		t.Error("a week that has not begun was taken")
 	}

@@ -334,3 +334,27 @@ func TestProviders(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestWhatIsLearned: a belief that begins is told, and one that is lost is too.
+func TestWhatIsLearned(t *testing.T) {
+	s := newScene(t)
+	s.watchedSince(at("2026-10-01T00:00:00Z"))
+	zen, contoso := listing("203.0.113.7", "zen"), wire("203.0.113.7", "contoso.example")
+	begin := at("2026-11-02T12:00:00Z")
+	s.record(begin, incident.Listed, zen, 5*time.Minute, "", "")
+	s.record(begin.Add(6*time.Minute), incident.Lost, contoso, 5*time.Minute, correlate.ByListing, "zen")
+	s.record(begin.Add(6*time.Hour), incident.Delisted, zen, 5*time.Minute, "", "")
+	s.record(begin.Add(6*time.Hour+6*time.Minute), incident.Back, contoso, 5*time.Minute, "", "")
+	for n := range 12 {
+		begin := at("2026-11-09T12:00:00Z").Add(time.Duration(n) * 10 * time.Hour)
+		s.record(begin, incident.Listed, zen, 5*time.Minute, "", "")
+		s.record(begin.Add(5*time.Hour), incident.Delisted, zen, 5*time.Minute, "", "")
+	}
+	type change struct{ was, is correlate.Standing }
+	for week, want := range map[string]change{"2026-W45": {"", correlate.Suspected}, "2026-W46": {correlate.Suspected, correlate.Weak}} {
+		r := s.build(week, at("2026-11-16T08:00:00Z"))
+		if e := r.Learned.Edges; len(e) != 1 || (change{e[0].Was, e[0].Is}) != want || e[0].Partner != "contoso.example" || e[0].List != "zen" {
+			t.Errorf("%s: %+v", week, e)
+		}
+	}
+}

@@ -142,9 +142,9 @@ func TestRowsOfThePicture(t *testing.T) {
 		_, err := tx.Append(incident.Record{At: monday, What: incident.Suspended, Subject: reputation.Subject{Kind: reputation.KindHealth, Domain: "list", Target: "a-broken"}})
 		return err
 	}))
-	s.record(monday, incident.Listed, listing("203.0.113.7", "zen"), 0, "", "")
-	s.record(monday.Add(time.Minute), incident.Lost, wire("203.0.113.7", "contoso.example"), 0, correlate.ByListing, "zen")
-	s.record(monday.Add(2*time.Minute), incident.Listed, listing("203.0.113.8", "cop"), 0, "", "")
+	s.record(monday, incident.Listed, listing("203.0.113.8", "cop"), 0, "", "") // longer than what hurts
+	s.record(monday.Add(time.Minute), incident.Listed, listing("203.0.113.7", "zen"), 0, "", "")
+	s.record(monday.Add(2*time.Minute), incident.Lost, wire("203.0.113.7", "contoso.example"), 0, correlate.ByListing, "zen")
 	r := s.build("2026-W46", at("2026-11-16T08:00:00Z"))
 	var got []string
 	for _, row := range r.Picture.Rows {

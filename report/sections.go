@@ -215,11 +215,14 @@ var partWords = map[string]string{"resolver": "our resolver failed", "coverage":
 func (t told) blindSpots() section {
 	b := t.Blind
 	out := section{id: "blind", title: "Blind spots"}
-	share := fmt.Sprintf("not known: %s of the time of lists, %s of that of partners", percent(b.Lists), percent(b.Partners))
-	if b.Lists == 0 && b.Partners == 0 {
-		share = "none: all lists were believed, and our own looking worked"
+	var lines []string
+	switch {
+	case b.Lists+b.Partners > 0:
+		lines = []string{fmt.Sprintf("not known: %s of the time of lists, %s of that of partners", percent(b.Lists), percent(b.Partners))}
+	case t.Week.Watched > 0:
+		lines = []string{"none while we looked: all lists were believed, and our own looking worked"}
 	}
-	lines := append([]string{share}, b.Looking...)
+	lines = append(lines, b.Looking...)
 	for n, s := range b.Spans {
 		if n == 5 {
 			lines = append(lines, fmt.Sprintf("and %d more", len(b.Spans)-n))

@@ -23,8 +23,9 @@ const (
 	slackLine  = 400  // of ours: a line that is longer is not read in a channel
 )
 
-// slackSections are the sections that are worth a block, in order.
-var slackSections = []string{"open", "hurt", "harmless", "partners", "incidents", "blind", "due", "learned"}
+// slackSections are the sections that are worth a block, in order; with the sentence,
+// the numbers and the last line they are slackMost.
+var slackSections = []string{"open", "hurt", "harmless", "partners", "providers", "incidents", "blind", "due", "learned"}
 
 // SlackBlocks are the report as Block Kit: at most twelve blocks, below the first
 // sentence, which is the text of the message.
@@ -40,7 +41,7 @@ func SlackBlocks(r Report) []slack.Block {
 	all := t.sections()
 	for _, id := range slackSections {
 		at := slices.IndexFunc(all, func(s section) bool { return s.id == id })
-		if at < 0 || len(blocks) == slackMost-1 {
+		if at < 0 {
 			continue
 		}
 		if body := slackSection(all[at]); body != "" {
