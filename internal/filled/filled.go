@@ -12,6 +12,7 @@ package filled
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"repwatch/checks/smtp"
@@ -170,14 +171,19 @@ func told(f *filler) error {
 			return err
 		}
 	}
-	for {
-		q, ok, _, err := f.db.NextAlert("email", f.now)
-		if err != nil || !ok || q.Incident == "4" { // #4 just waits
-			break
-		}
-		if q.Incident == "3" {
+	var mails []store.Queued
+	if err := f.db.View(func(tx *store.Tx) error { mails = slices.Collect(tx.Pending("email")); return nil }); err != nil {
+		return err
+	}
+	tried := false
+	for _, q := range mails {
+		var err error
+		switch {
+		case q.Incident == "4", q.Incident == "3" && tried: // it just waits
+		case q.Incident == "3":
+			tried = true
 			err = f.db.Failed("email", q.Seq, f.before(5*time.Minute), f.now.Add(time.Minute), noLogin)
-		} else {
+		default:
 			err = f.db.Delivered("email", q.Seq, q.At.Add(time.Minute), nil)
 		}
 		if err != nil {
