@@ -150,10 +150,10 @@ func TestNobodyActsUnasked(t *testing.T) {
 	if res := s.ask("POST", "/login", url.Values{"token": {"wrong"}, "name": {"x"}}); res.StatusCode != http.StatusForbidden || len(s.jar) != 0 {
 		t.Errorf("a wrong token: %s, cookies %v", res.Status, s.jar)
 	}
-	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil); res.StatusCode != http.StatusForbidden {
+	if res := s.ask("POST", "/api/v1/incidents/3/ack", nil); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the API without the token: %s", res.Status)
 	}
-	if res := s.ask("GET", "/api/v1/db/backup", nil); res.StatusCode != http.StatusForbidden {
+	if res := s.ask("GET", "/api/v1/db/backup", nil); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a backup without the token: %s", res.Status)
 	}
 	if len(s.d.acted) != 0 {
