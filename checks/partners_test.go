@@ -307,3 +307,26 @@ probes: {canaries: 2}
 		t.Error(d)
 	}
 }
+
+// How long it takes until an address's turn comes again.
+func TestBetweenTwoLooks(t *testing.T) {
+	for _, c := range []struct {
+		name, yaml, ip string
+		want           time.Duration
+	}{
+		{"two of two", `sending_ips: [{ip: 203.0.113.7}, {ip: 203.0.113.8}]`, "203.0.113.7", time.Hour},
+		{"two of five", `sending_ips: [{range: 203.0.113.8/30}, {ip: 203.0.113.13}]`, "203.0.113.9", 3 * time.Hour},
+		{"a pool of its own", `sending_ips: [{ip: 203.0.113.7, pool: bulk}, {range: 203.0.113.64/28}]`, "203.0.113.7", time.Hour},
+		{"standby does not look", `sending_ips: [{ip: 203.0.113.7}, {ip: 203.0.113.8}, {ip: 203.0.113.9, state: standby}]`, "203.0.113.7", time.Hour},
+		{"named", `sending_ips: [{range: 203.0.113.64/28}]`, "203.0.113.70", 8 * time.Hour},
+		{"no limit", "sending_ips: [{range: 203.0.113.64/28}]\nprobes: {canaries: 0}", "203.0.113.70", time.Hour},
+	} {
+		cfg := load(t, c.yaml+"\npartners: [{domain: contoso.com}, {domain: named.example, from: ["+c.ip+"]}]\nschedule: {partners: \"@every 1h\"}\ndns: {resolvers: [\"127.0.0.1:53\"]}\nblocklists: {use: [alpha]}\n")
+		if got := Between(cfg, cfg.Partners[0], netip.MustParseAddr(c.ip), now()); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if got := Between(cfg, cfg.Partners[1], netip.MustParseAddr(c.ip), now()); got != time.Hour {
+			t.Errorf("%s: %s at a partner that names who looks, want every round", c.name, got)
+		}
+	}
+}
