@@ -93,7 +93,7 @@ func TestOthersVouch(t *testing.T) {
 	if open := incidentsOf(t, d.db); len(open) != 1 || open[0].Verdict != "private" {
 		t.Errorf("incidents %+v, want one by its own judgement", open)
 	}
-	d.later(24 * time.Hour).look(ofPool(6), "contoso.com", reputation.Advertised)
+	d.later(24*time.Hour).look(ofPool(6), "contoso.com", reputation.Advertised)
 	if got := d.vouched(); len(got) != len(want) {
 		t.Errorf("a day later still vouched for %q", got[len(want):])
 	}
