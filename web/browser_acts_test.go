@@ -158,7 +158,7 @@ func TestBigSite(t *testing.T) {
 		t.Skip("a year of 4,096 addresses takes its time")
 	}
 	realserver.Require(t, "chromium")
-	page := web.Year(t, 4096, 50, 60)
+	page := web.Year(t, 4096, 50, 60, 16)
 	s := httptest.NewServer(page)
 	t.Cleanup(s.Close)
 	b := startBrowser(t, s.URL)

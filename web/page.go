@@ -160,6 +160,8 @@ func (p *Page) guard(next http.Handler) http.Handler {
 			http.Error(w, "This is not the host that was meant: "+printableHost(r.Host)+".\nhint: ask for http://"+p.listen+"; a reverse proxy must send that as Host (docs/page.md)", http.StatusMisdirectedRequest)
 		case p.prefix != "" && r.URL.Path == p.prefix:
 			http.Redirect(w, r, p.prefix+"/", http.StatusSeeOther)
+		case !strings.HasPrefix(r.URL.Path, p.prefix+"/"), strings.Contains(r.URL.Path, "//"): // what the mux makes of these leads out of the prefix
+			http.NotFound(w, r)
 		default:
 			next.ServeHTTP(w, r)
 		}

@@ -27,7 +27,7 @@ import (
 func BenchmarkPages(b *testing.B) {
 	for _, size := range []struct{ ips, partners, lists int }{{8, 30, 20}, {4096, 50, 20}} {
 		b.Run(fmt.Sprintf("%dx%dx%d", size.ips, size.partners, size.lists), func(b *testing.B) {
-			p := year(b, size.ips, size.partners, size.lists)
+			p := year(b, size.ips, size.partners, size.lists, 1)
 			for _, path := range []string{"/", "/incidents", "/incidents/1", "/ip/10.0.0.1", "/partner/p1.example", "/provider/cisco", "/list/l1", "/learned", "/timeline?last=7d", "/timeline?last=1y", "/ledger", "/reports", "/health", "/metrics"} {
 				b.Run(strings.Trim(path, "/"), func(b *testing.B) {
 					ask := func() int {
@@ -49,8 +49,9 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// year is the page over a year in which listings and losses come and go.
-func year(b testing.TB, ips, partners, lists int) *Page {
+// year is the page over a year in which listings and losses come and go. Each
+// every-th address looks at the partners.
+func year(b testing.TB, ips, partners, lists, every int) *Page {
 	b.Helper()
 	dir := b.TempDir()
 	db, err := store.Open(filepath.Join(dir, "repwatch.db"), store.Options{})
@@ -74,7 +75,7 @@ func year(b testing.TB, ips, partners, lists int) *Page {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := history(db, ips, partners, lists); err != nil {
+	if err := history(db, ips, partners, lists, every); err != nil {
 		b.Fatal(err)
 	}
 	p, err := NewPage(Options{DB: db, Config: func() *config.Loaded { return cfg }, Daemon: &daemon{runtime: api.Runtime{Version: "1", Started: time.Now()}}}, slog.New(slog.DiscardHandler))
@@ -100,7 +101,7 @@ func bits(n int) (k int) {
 // events are the bad states of the year: a few a day.
 const events = 2500
 
-func history(db *store.DB, ips, partners, lists int) error {
+func history(db *store.DB, ips, partners, lists, every int) error {
 	rng, end := rand.New(rand.NewPCG(1, 2)), time.Now().UTC()
 	addr := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n / 256), byte(n % 256)}) }
 	at := end.AddDate(-1, 0, 0)
@@ -124,7 +125,7 @@ func history(db *store.DB, ips, partners, lists int) error {
 	}
 	for from := 0; from < ips; from += 64 { // a transaction of all would move its one leaf about for half a minute
 		err := db.Update(end, func(tx *store.Tx) error {
-			for i := from; i < min(from+64, ips); i++ {
+			for i := from; i < min(from+64, ips); i += every {
 				for n := range partners {
 					if err := pair(tx, addr(i), fmt.Sprintf("p%d.example", n), end); err != nil {
 						return err
