@@ -160,7 +160,7 @@ func TestEvidenceInWords(t *testing.T) {
 	}
 	why, next := c.Explain(2, at(now))
 	text := strings.Join(why, "\n")
-	for _, want := range []string{"xbl.example listed the address", "of the delisting", "the control still gets it", "0 of 2 other sending addresses"} {
+	for _, want := range []string{"xbl.example listed the address", "of the delisting", "the control still gets it", "none of 2 other sending addresses"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("evidence lacks %q:\n%s", want, text)
 		}

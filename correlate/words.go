@@ -197,7 +197,7 @@ func (c *Correlator) whoElse(k *loss) string {
 		}
 	}
 	if known > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d other sending addresses lost it in the same moment", lost, known))
+		parts = append(parts, ofOthers(lost, known, "sending address", "sending addresses")+" lost it in the same moment")
 	}
 	return strings.Join(parts, "; ")
 }
@@ -221,7 +221,23 @@ func (c *Correlator) sameMoment(k *loss) string {
 	if known == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d other partners were lost to this address in the same moment", lost, known)
+	return ofOthers(lost, known, "partner", "partners") + " turned against this address in the same moment"
+}
+
+// ofOthers counts as people do: none of 3 other partners, all 3.
+func ofOthers(n, of int, one, many string) string {
+	switch {
+	case of == 1 && n == 1:
+		return "the one other " + one
+	case n == 0 && of == 1:
+		return "no other " + one
+	case n == 0:
+		return fmt.Sprintf("none of %d other %s", of, many)
+	case n == of:
+		return fmt.Sprintf("all %d other %s", of, many)
+	default:
+		return fmt.Sprintf("%d of %d other %s", n, of, many)
+	}
 }
 
 // next says what will tell more.
