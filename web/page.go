@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -34,7 +35,7 @@ type Page struct {
 	http.Handler
 	h       *handler
 	log     *slog.Logger
-	shown   views
+	shown   layouts
 	prefix  string
 	doors   sessions
 	status  *memo[api.Status]
@@ -54,8 +55,10 @@ func NewPage(o Options, log *slog.Logger) (*Page, error) {
 	p.doors.limit = rate.NewLimiter(guesses.every, guesses.burst)
 	o.MayAct = p.doors.bearer
 	p.h = &handler{o}
-	var err error
-	if p.shown, err = parseViews(p.prefix, func() *time.Location { return p.h.Config().Schedule.Timezone.Loc() }, p.leadsTo); err != nil {
+	p.shown = layouts{of: map[string]views{}, parse: func(base string) (views, error) {
+		return parseViews(base, func() *time.Location { return p.h.Config().Schedule.Timezone.Loc() }, p.leadsTo)
+	}}
+	if _, err := p.shown.at(cmp.Or(p.prefix, ".")); err != nil {
 		return nil, err
 	}
 	p.status = newMemo(o.DB, func(context.Context) (api.Status, error) {

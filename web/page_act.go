@@ -42,7 +42,7 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		http.SetCookie(w, cookie)
-		http.Redirect(w, r, p.prefix+"/", http.StatusSeeOther)
+		p.redirect(w, r, "/")
 	}
 }
 
@@ -62,7 +62,7 @@ func nameOf(text string) string {
 
 func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
 	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: p.doors.prefix, MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	http.Redirect(w, r, p.prefix+"/", http.StatusSeeOther)
+	p.redirect(w, r, "/")
 }
 
 // whoActs is the person behind a form, or an error that says why it is not taken.
@@ -157,5 +157,5 @@ func (p *Page) done(w http.ResponseWriter, r *http.Request, said, to string) {
 		text = url.QueryEscape(strings.ToValidUTF8(said[:min(len(said), most/3)], "") + " …")
 	}
 	http.SetCookie(w, &http.Cookie{Name: saidCookie, Value: text, Path: p.prefix + "/", MaxAge: 60, HttpOnly: true, SameSite: http.SameSiteStrictMode})
-	http.Redirect(w, r, p.prefix+to, http.StatusSeeOther)
+	p.redirect(w, r, to)
 }

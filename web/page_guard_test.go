@@ -198,7 +198,7 @@ func TestEveryFormIsOfItsSession(t *testing.T) {
 		t.Fatalf("the daemon was asked: %+v, %q", s.d.acted, s.d.asked)
 	}
 	s.jar[sessionCookie] = other
-	if res := s.ask("POST", "/recheck", url.Values{"csrf": {csrf}, "subject": {"//evil.example"}}); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/" {
+	if res := s.ask("POST", "/recheck", url.Values{"csrf": {csrf}, "subject": {"//evil.example"}}); res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "./" {
 		t.Errorf("looking at what is not ours leads to %q (%s)", res.Header.Get("Location"), res.Status)
 	}
 }
@@ -208,7 +208,7 @@ func TestForeignTextStaysText(t *testing.T) {
 	const evil = `"><script>alert(1)</script>&'`
 	at := time.Now()
 	var marks strings.Builder
-	d := drawing{from: at.Add(-time.Hour), to: at, at: at, zone: time.UTC, prefix: "/mail"}
+	d := drawing{from: at.Add(-time.Hour), to: at, at: at, zone: time.UTC, base: "/mail"}
 	d.gap(&marks, api.TimeGap{From: &d.from, To: &d.to, Why: evil}, 0)
 	d.bar(&marks, api.TimeBar{Subject: evil, Words: evil, Since: &d.from, Incident: evil, Cause: api.Ours}, 0)
 	for name, html := range map[string]string{"mark": string(mark(evil)), "linked": string(linked(evil, func(string) bool { return true })), "timeline": marks.String()} {

@@ -204,7 +204,7 @@ func (p *Page) incident(r *http.Request) (view, error) {
 func (p *Page) find(w http.ResponseWriter, r *http.Request) {
 	text := strings.ToLower(strings.TrimSpace(r.FormValue("q")))
 	if to := whereIs(p.h.Config(), text); to != "" {
-		http.Redirect(w, r, p.prefix+to, http.StatusSeeOther)
+		p.redirect(w, r, to)
 		return
 	}
 	p.fail(w, r, failed(http.StatusNotFound, fmt.Errorf("%q is nothing that is watched\n  hint: an incident (#3), a sending address, a domain, a partner or a list", text)))

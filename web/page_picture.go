@@ -62,15 +62,15 @@ const (
 
 // drawing is a picture being made.
 type drawing struct {
-	prefix   string
+	base     string // of links
 	from, to time.Time
 	at       time.Time
 	zone     *time.Location
 	many     bool // bars
 }
 
-func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *time.Location) picture {
-	d := drawing{prefix: p.prefix, from: *doc.From, to: *doc.To, at: at, zone: zone}
+func draw(base string, doc api.Timeline, f api.TimelineFilter, at time.Time, zone *time.Location) picture {
+	d := drawing{base: base, from: *doc.From, to: *doc.To, at: at, zone: zone}
 	out := picture{Width: edge + timeWide + edge, Height: headHigh + len(doc.Rows)*rowHigh + 4}
 	bars, used := 0, map[api.Blame]bool{}
 	for _, r := range doc.Rows {
@@ -91,7 +91,7 @@ func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *
 		for _, b := range r.Bars {
 			d.bar(&marks, b, y)
 		}
-		out.Rows = append(out.Rows, pictureRow{Name: r.Name, Href: p.prefix + "/" + r.Kind + "/" + escape(r.Name), Marks: template.HTML(marks.String())})
+		out.Rows = append(out.Rows, pictureRow{Name: r.Name, Href: base + "/" + r.Kind + "/" + escape(r.Name), Marks: template.HTML(marks.String())})
 	}
 	round := ticks(d.from.In(zone), d.to.In(zone))
 	for i, t := range round {
@@ -106,7 +106,7 @@ func (p *Page) draw(doc api.Timeline, f api.TimelineFilter, at time.Time, zone *
 		case x > edge+timeWide-labelWide/2:
 			anchor = "end"
 		}
-		out.Ticks = append(out.Ticks, tick{X: fmt.Sprintf("%.1f", d.x(t)), Anchor: anchor, Label: label(t, d.to.Sub(d.from)), Href: p.span(f, t, next)})
+		out.Ticks = append(out.Ticks, tick{X: fmt.Sprintf("%.1f", d.x(t)), Anchor: anchor, Label: label(t, d.to.Sub(d.from)), Href: spanURL(base, f, t, next)})
 	}
 	out.Alt = fmt.Sprintf("%s in a bad state between %s and %s; the table below says the same", count(len(doc.Rows), "list or partner", "lists and partners"), clock(doc.From, zone), clock(doc.To, zone))
 	return out
@@ -157,7 +157,7 @@ func (d *drawing) bar(out *strings.Builder, b api.TimeBar, y int) {
 		if d.many {
 			still = ` tabindex="-1"`
 		}
-		fmt.Fprintf(out, `<a href="%s" aria-label="%s"%s>`, template.HTMLEscapeString(d.prefix+"/incidents/"+escape(b.Incident)), title, still)
+		fmt.Fprintf(out, `<a href="%s" aria-label="%s"%s>`, template.HTMLEscapeString(d.base+"/incidents/"+escape(b.Incident)), title, still)
 	}
 	fmt.Fprintf(out, `<g class="%s"><title>%s</title><rect class="pale" x="%.1f" y="%d" width="%.1f" height="%d"/>`, b.Cause, title, left, y, right-left, barHigh)
 	if end > solid {

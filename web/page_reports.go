@@ -52,7 +52,7 @@ func (p *Page) reports(r *http.Request) (view, error) {
 	}
 	for n := range weeksOffered {
 		id := this.Before(n).ID
-		d.Weeks = append(d.Weeks, link{id, p.prefix + "/reports?week=" + id, id == w.ID})
+		d.Weeks = append(d.Weeks, link{id, p.base(r) + "/reports?week=" + id, id == w.ID})
 	}
 	return view{name: "reports", Title: "Report " + w.ID, Nav: "reports", Data: d}, nil
 }

@@ -139,7 +139,7 @@ func (p *Page) ledger(r *http.Request) (view, error) {
 	doc, err := p.day(now().Add(-chosen.Long))
 	d := ledgerView{Ledger: doc, Lanes: foldAt(doc.Lanes, rowsShown), Rows: foldAt(doc.Sessions, 2*rowsShown)}
 	for _, s := range offered {
-		d.Spans = append(d.Spans, link{s.Name, p.prefix + "/ledger?last=" + s.Name, s == chosen})
+		d.Spans = append(d.Spans, link{s.Name, p.base(r) + "/ledger?last=" + s.Name, s == chosen})
 	}
 	return view{name: "ledger", Title: "Ledger", Nav: "ledger", Data: d}, err
 }

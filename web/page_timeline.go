@@ -53,8 +53,8 @@ func (p *Page) timeline(r *http.Request) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	d := timelineView{Timeline: doc, FromDay: f.From.In(zone).Format(dayForm), ToDay: f.To.In(zone).Format(dayForm), Moves: p.moves(f, at)}
-	d.Picture = p.draw(doc, f, at, zone)
+	d := timelineView{Timeline: doc, FromDay: f.From.In(zone).Format(dayForm), ToDay: f.To.In(zone).Format(dayForm), Moves: moves(p.base(r), f, at)}
+	d.Picture = draw(p.base(r), doc, f, at, zone)
 	for _, row := range doc.Rows {
 		d.Table = append(d.Table, row.Bars...)
 	}
@@ -62,7 +62,7 @@ func (p *Page) timeline(r *http.Request) (view, error) {
 	d.Left = max(0, len(d.Table)-tableShown)
 	d.Table = d.Table[:min(len(d.Table), tableShown)]
 	for _, s := range spans {
-		d.Spans = append(d.Spans, link{s.Name, p.prefix + "/timeline?" + filterQuery(f, "last", s.Name).Encode(), last == s.Name})
+		d.Spans = append(d.Spans, link{s.Name, p.base(r) + "/timeline?" + filterQuery(f, "last", s.Name).Encode(), last == s.Name})
 	}
 	return view{name: "timeline", Title: "Timeline", Nav: "timeline", Data: d}, nil
 }
@@ -93,13 +93,13 @@ const (
 )
 
 // moves lead to the spans beside this one, and around its middle.
-func (p *Page) moves(f api.TimelineFilter, at time.Time) (out []link) {
+func moves(base string, f api.TimelineFilter, at time.Time) (out []link) {
 	long := f.To.Sub(f.From)
 	move := func(name string, from, to time.Time) {
 		if to.After(at) { // there is no future: the span keeps its length
 			from, to = from.Add(at.Sub(to)), at
 		}
-		out = append(out, link{Name: name, Href: p.span(f, from, to)})
+		out = append(out, link{Name: name, Href: spanURL(base, f, from, to)})
 	}
 	move("earlier", f.From.Add(-long/2), f.To.Add(-long/2))
 	if f.To.Before(at.Add(-time.Second)) {
@@ -173,8 +173,8 @@ func filterQuery(f api.TimelineFilter, key, value string) url.Values {
 	return q
 }
 
-func (p *Page) span(f api.TimelineFilter, from, to time.Time) string {
+func spanURL(base string, f api.TimelineFilter, from, to time.Time) string {
 	q := filterQuery(f, "from", from.UTC().Format(time.RFC3339))
 	q.Set("to", to.UTC().Format(time.RFC3339))
-	return p.prefix + "/timeline?" + q.Encode()
+	return base + "/timeline?" + q.Encode()
 }

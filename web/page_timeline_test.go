@@ -19,7 +19,7 @@ func TestTimelineSaysWhose(t *testing.T) {
 	s := open(t, "")
 	body := text(t, s.ask("GET", "/timeline?last=30d", nil))
 	for _, want := range []string{
-		`<a href="/incidents/3" aria-label="203.0.113.7&gt;contoso.example: contoso.example withdrew STARTTLS; began between `,
+		`<a href="./incidents/3" aria-label="203.0.113.7&gt;contoso.example: contoso.example withdrew STARTTLS; began between `,
 		`<g class="ours"><title>203.0.113.7&gt;contoso.example`, `fill="url(#ours)"`, `class="pale"`,
 		`<g class="harmless"><title>203.0.113.7@cop`,
 		`class="unknown" fill="url(#unknown)"`, "its test point does not answer",
@@ -51,7 +51,6 @@ func TestTimelineShowsSomething(t *testing.T) {
 
 // TestZoom: around the middle, never into the future, and bounded.
 func TestZoom(t *testing.T) {
-	p := &Page{prefix: "/mail"}
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	hour := func(h float64) time.Time { return at.Add(time.Duration(h * float64(time.Hour))) }
 	for _, tt := range []struct {
@@ -65,7 +64,7 @@ func TestZoom(t *testing.T) {
 		{hour(-24 * 500), at, []string{"earlier -18000 -6000", "zoom in -9000 -3000"}},
 	} {
 		var got []string
-		for _, m := range p.moves(api.TimelineFilter{From: tt.from, To: tt.to, Name: "xbl"}, at) {
+		for _, m := range moves("/mail", api.TimelineFilter{From: tt.from, To: tt.to, Name: "xbl"}, at) {
 			u, err := url.Parse(m.Href)
 			if err != nil || u.Path != "/mail/timeline" || u.Query().Get("partner") != "xbl" {
 				t.Fatalf("%s leads to %s", m.Name, m.Href)

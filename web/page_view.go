@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -26,7 +27,6 @@ type view struct {
 // frame is what every page has around it.
 type frame struct {
 	view
-	Prefix  string
 	Seq     uint64
 	Now     time.Time
 	Version string
@@ -41,19 +41,63 @@ type frame struct {
 // views are the parsed templates, by name.
 type views map[string]*template.Template
 
+// layouts are the views by the base that their links begin with.
+type layouts struct {
+	mu    sync.Mutex
+	of    map[string]views
+	parse func(base string) (views, error)
+}
+
+func (l *layouts) at(base string) (views, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v, ok := l.of[base]; ok {
+		return v, nil
+	}
+	v, err := l.parse(base)
+	if err == nil {
+		l.of[base] = v
+	}
+	return v, err
+}
+
+// deepest is how many directories below the start page a page may lie.
+const deepest = 3
+
+// base is what a link on the page that r asks for begins with. It is the prefix, where
+// one is configured; else it leads up from page to page, so that a reverse proxy may put
+// all of it below a path of its own and need not be known here.
+func (p *Page) base(r *http.Request) string {
+	up := strings.Count(r.URL.EscapedPath(), "/") - 1
+	switch {
+	case p.prefix != "" || up > deepest:
+		return p.prefix
+	case up <= 0:
+		return "."
+	default:
+		return strings.TrimSuffix(strings.Repeat("../", up), "/")
+	}
+}
+
+// redirect answers with the way to another page.
+func (p *Page) redirect(w http.ResponseWriter, r *http.Request, to string) {
+	w.Header().Set("Location", p.base(r)+to) // http.Redirect would make it absolute (RFC 9110 section 10.2.2 does not ask for that)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 // pages are the templates beside the layout and the parts they share.
 var pages = []string{"now", "incidents", "incident", "subject", "partner", "provider", "list", "learned", "timeline", "ledger", "reports", "health", "login", "problem"}
 
 // parseViews reads the templates. Clock times are shown in the zone that zone gives;
 // known are the hosts that a sentence may lead to.
-func parseViews(prefix string, zone func() *time.Location, known func(host string) bool) (views, error) {
-	base, err := template.New("layout.html").Funcs(words(prefix, zone, known)).ParseFS(files, "templates/layout.html", "templates/parts.html")
+func parseViews(base string, zone func() *time.Location, known func(host string) bool) (views, error) {
+	common, err := template.New("layout.html").Funcs(words(base, zone, known)).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, err
 	}
 	out := views{}
 	for _, name := range pages {
-		t, err := base.Clone()
+		t, err := common.Clone()
 		if err == nil {
 			t, err = t.ParseFS(files, "templates/"+name+".html")
 		}
@@ -67,7 +111,7 @@ func parseViews(prefix string, zone func() *time.Location, known func(host strin
 
 // render lays a page out whole before it is sent: half a page is never shown.
 func (p *Page) render(w http.ResponseWriter, r *http.Request, code int, v view) {
-	f := frame{view: v, Prefix: p.prefix, Seq: p.seq(), Now: now(), Version: p.h.Daemon.Runtime().Version, Path: r.URL.RequestURI()}
+	f := frame{view: v, Seq: p.seq(), Now: now(), Version: p.h.Daemon.Runtime().Version, Path: r.URL.RequestURI()}
 	f.Open, f.Worst = p.openCount()
 	f.Acting = p.h.Config().Web.Token.Set()
 	if s, ok := p.doors.of(r); ok {
@@ -78,7 +122,11 @@ func (p *Page) render(w http.ResponseWriter, r *http.Request, code int, v view) 
 		http.SetCookie(w, &http.Cookie{Name: saidCookie, Path: p.prefix + "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	}
 	var b bytes.Buffer
-	if err := p.shown[v.name].Execute(&b, f); err != nil {
+	shown, err := p.shown.at(p.base(r))
+	if err == nil {
+		err = shown[v.name].Execute(&b, f)
+	}
+	if err != nil {
 		p.log.Error("the page cannot be laid out", "page", v.name, "err", err)
 		http.Error(w, "the page cannot be laid out; the log says why", http.StatusInternalServerError)
 		return
@@ -91,17 +139,17 @@ func (p *Page) render(w http.ResponseWriter, r *http.Request, code int, v view) 
 }
 
 // words are the functions of the templates.
-func words(prefix string, zone func() *time.Location, known func(host string) bool) template.FuncMap {
+func words(base string, zone func() *time.Location, known func(host string) bool) template.FuncMap {
 	return template.FuncMap{
 		"path": func(parts ...any) string {
 			var escaped []string
 			for _, part := range parts {
 				escaped = append(escaped, url.PathEscape(fmt.Sprint(part)))
 			}
-			return prefix + path.Join("/", strings.Join(escaped, "/"))
+			return base + path.Join("/", strings.Join(escaped, "/"))
 		},
-		"root":    func() string { return prefix + "/" },
-		"api":     func(p string) string { return prefix + "/api/v1/" + p },
+		"root":    func() string { return base + "/" },
+		"api":     func(p string) string { return base + "/api/v1/" + p },
 		"when":    func(t *time.Time) template.HTML { return when(t, time.Now(), zone()) },
 		"at":      func(t *time.Time) string { return clock(t, zone()) },
 		"seconds": func(n int) string { return lasted(time.Duration(n) * time.Second) },
