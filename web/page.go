@@ -83,6 +83,7 @@ func (p *Page) Prefix() string { return p.prefix }
 
 // Close waits for documents that are being built.
 func (p *Page) Close() {
+	p.weeks.close()
 	p.status.close()
 	p.learned.close()
 }

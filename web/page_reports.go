@@ -1,7 +1,7 @@
 package web
 
 import (
-	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
 	"path"
@@ -31,7 +31,7 @@ var appendixSections = map[string]bool{"pools": true, "appendix": true}
 
 func (p *Page) reports(r *http.Request) (view, error) {
 	at, zone := now(), p.h.Config().Schedule.Timezone.Loc()
-	w, doc, err := p.reportOf(r.FormValue("week"), at)
+	w, doc, err := p.reportOf(r.Context(), r.FormValue("week"), at)
 	if err != nil {
 		return view{}, err
 	}
@@ -58,17 +58,21 @@ func (p *Page) reports(r *http.Request) (view, error) {
 }
 
 // reportOf is the report of a week; of the last one that is over where it is empty.
-func (p *Page) reportOf(week string, at time.Time) (report.Week, report.Report, error) {
+func (p *Page) reportOf(ctx context.Context, week string, at time.Time) (report.Week, report.Report, error) {
 	w, err := report.Asked(strings.ToUpper(strings.TrimSpace(week)), time.Time{}, at, p.h.Config().Schedule.Timezone.Loc())
 	if err != nil {
 		return w, report.Report{}, failed(http.StatusBadRequest, err)
 	}
-	doc, err := p.weeks.of(w.ID, p.seq(), at, func() (report.Report, error) {
-		if err := p.h.DB.Flush(); err != nil {
-			return report.Report{}, err
-		}
-		return api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), w, at) })
-	})
+	doc, err := p.weeks.of(w.ID, func() *memo[report.Report] {
+		m := newMemo(p.h.DB, func(context.Context) (report.Report, error) {
+			if err := p.h.DB.Flush(); err != nil {
+				return report.Report{}, err
+			}
+			return api.From(p.h.DB, func(tx *store.Tx) (report.Report, error) { return report.Build(tx, p.h.Config(), w, now()) })
+		})
+		m.lasting = weeksLasting
+		return m
+	}).get(ctx)
 	return w, doc, err
 }
 
@@ -101,7 +105,7 @@ func (p *Page) reportFile(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	_, doc, err := p.reportOf(week, now())
+	_, doc, err := p.reportOf(r.Context(), week, now())
 	var body []byte
 	if err == nil {
 		body, err = shape.render(doc, r.FormValue("dark") != "")
@@ -119,12 +123,11 @@ func (p *Page) reportFile(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // who asked has gone; there is nobody to tell
 }
 
-// weeks keeps documents until something happens, and not for long: one reads a whole
-// past, and page and picture are made of the same.
+// weeks are reports that were asked for of late: one reads a whole past, and page and
+// picture are made of the same.
 type weeks struct {
 	mu   sync.Mutex
-	seq  uint64
-	kept map[string]report.Report
+	kept map[string]*memo[report.Report]
 }
 
 const (
@@ -132,18 +135,33 @@ const (
 	weeksLasting = time.Minute // ages in it grow
 )
 
-func (k *weeks) of(id string, seq uint64, at time.Time, build func() (report.Report, error)) (report.Report, error) {
+func (k *weeks) of(id string, build func() *memo[report.Report]) *memo[report.Report] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.kept == nil || k.seq != seq || len(k.kept) >= weeksKept {
-		k.seq, k.kept = seq, map[string]report.Report{}
+	m := k.kept[id]
+	if m == nil {
+		if len(k.kept) >= weeksKept {
+			k.drop()
+		}
+		if k.kept == nil {
+			k.kept = map[string]*memo[report.Report]{}
+		}
+		m = build()
+		k.kept[id] = m
 	}
-	if doc, ok := k.kept[id]; ok && at.Sub(*cmp.Or(doc.At, &at)) < weeksLasting {
-		return doc, nil
+	return m
+}
+
+// drop forgets all, once nothing is being built any more.
+func (k *weeks) drop() {
+	for _, m := range k.kept {
+		m.close()
 	}
-	doc, err := build()
-	if err == nil {
-		k.kept[id] = doc
-	}
-	return doc, err
+	k.kept = nil
+}
+
+func (k *weeks) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.drop()
 }

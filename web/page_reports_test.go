@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -73,28 +74,22 @@ func TestReportFiles(t *testing.T) {
 	}
 }
 
-// TestReportsAreKept until something happens, and for a minute: page and picture are one document.
+// TestReportsAreKept of so many weeks, and are built anew afterwards.
 func TestReportsAreKept(t *testing.T) {
 	var k weeks
 	built := 0
-	at := time.Date(2026, 11, 16, 8, 0, 0, 0, time.UTC)
-	ask := func(id string, seq uint64, at time.Time) {
-		t.Helper()
-		if _, err := k.of(id, seq, at, func() (report.Report, error) { built++; return report.Report{At: &at}, nil }); err != nil {
-			t.Fatal(err)
-		}
+	ask := func(n int) *memo[report.Report] {
+		return k.of(fmt.Sprint(n), func() *memo[report.Report] { built++; return newMemo[report.Report](nil, nil) })
 	}
-	for n, one := range []struct {
-		id   string
-		seq  uint64
-		at   time.Time
-		want int
-	}{
-		{"2026-W46", 1, at, 1}, {"2026-W46", 1, at.Add(time.Second), 1}, {"2026-W45", 1, at, 2},
-		{"2026-W46", 2, at, 3}, {"2026-W46", 2, at.Add(time.Hour), 4},
-	} {
-		if ask(one.id, one.seq, one.at); built != one.want {
-			t.Errorf("after %d: built %d times, want %d", n, built, one.want)
-		}
+	first := ask(0)
+	for n := range weeksKept {
+		ask(n)
+	}
+	if ask(0) != first || built != weeksKept {
+		t.Errorf("%d built, want %d and the first still kept", built, weeksKept)
+	}
+	ask(weeksKept)
+	if len(k.kept) != 1 || ask(0) == first {
+		t.Errorf("%d kept of more than %d", len(k.kept), weeksKept)
 	}
 }
