@@ -110,6 +110,7 @@ func keyboard(t *testing.T, b *browser) {
 		t.Errorf("past the menu there is %+v", past)
 	}
 	b.do(chromedp.Click(`footer form button`))
+	b.says("Sign in to act")
 	b.quiet()
 }
 
