@@ -131,7 +131,7 @@ func recordWords(r incident.Record) string {
 	case incident.Turned:
 		return target + " now " + lossWords(r.Wire, false)
 	case incident.Back:
-		return target + " offers again what was lost" + cameWords(r.Wire)
+		return target + backWords(r.Wire)
 	case incident.Flapping:
 		return target + " answers differently from look to look; no loss is concluded"
 	case incident.Steady:
@@ -203,6 +203,14 @@ func lossWords(w *incident.Wire, firstSight bool) string {
 	words := map[string]string{"starttls": verb + "STARTTLS", "capability": verb + went, "masked": "shows masked capabilities", "rejected": "rejects us",
 		"deferred": "defers mail", "broken": "offers STARTTLS but breaks the handshake"}[string(w.Loss)]
 	return first(words, "withdrew "+went) + spaced("; it said ", quoted(w.Reply))
+}
+
+// backWords say that a loss is over, and what is there again.
+func backWords(w *incident.Wire) string {
+	if w != nil && len(w.Came) > 0 {
+		return " offers " + strings.Join(w.Came, ", ") + " again"
+	}
+	return " gives back what was lost"
 }
 
 func cameWords(w *incident.Wire) string {

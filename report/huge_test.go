@@ -29,6 +29,7 @@ func hugeReport(t testing.TB) Report {
 		}
 		return out
 	}
+	r.Week.Watched = 168
 	r.Light, r.Words, r.Than = Red, strings.Repeat("Mail to <all> & sundry was disturbed ", 40), strings.Repeat("& worse ", 500)
 	h := Hours{1e5, 2e5, 6e5}
 	r.Sum = Sum{Numbers: Numbers{50, h, 400000, h}, PartnersWatched: 50, LastWeek: &Numbers{50, h, 400000, h}, Median: &Numbers{50, h, 400000, h}, MedianWeeks: 4,

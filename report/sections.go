@@ -101,6 +101,9 @@ func (t told) boss() section {
 	s := t.Sum
 	row := func(what, now string, f func(*Numbers) string) []string {
 		out := []string{what, now, none, none}
+		if !t.watched() { // nothing is known, which is not nothing (rule of truth 1)
+			out[1] = notWatched
+		}
 		if s.LastWeek != nil {
 			out[2] = f(s.LastWeek)
 		}
@@ -176,7 +179,11 @@ func (t told) whatHappened() section {
 		out.items = append(out.items, one)
 	}
 	if len(out.items) == 0 {
-		out.items = itemsOf([]string{"no incident"})
+		words := "no incident"
+		if !t.watched() {
+			words = notWatched
+		}
+		out.items = itemsOf([]string{words})
 	}
 	return out
 }

@@ -52,6 +52,9 @@ func numbered(ids []string) string {
 const maxPartners = 20
 
 func (t told) partners() section {
+	if !t.watched() {
+		return section{id: "partners", title: "Partners", after: []string{notWatched}}
+	}
 	out := t.trouble("partners", "Partner", t.Partners)
 	if t.asOf() != "" && len(t.Partners) > 0 && !slices.ContainsFunc(t.Partners, func(p Partner) bool { return p.Looks != nil }) {
 		out.after = append(out.after, "what our own looks met in that week is no longer kept")

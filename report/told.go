@@ -21,6 +21,11 @@ func shown(r Report) told {
 	return told{r, zone}
 }
 
+// watched says whether anything at all was looked at in the time of the report.
+func (t told) watched() bool { return t.Week.Watched > 0 }
+
+const notWatched = "not watched"
+
 // written is when the report was.
 func (t told) written() string {
 	if t.At == nil {

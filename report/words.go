@@ -182,7 +182,7 @@ func (h Hours) about(days float64) string {
 // String is the share, with its bracket where that is half a hundredth wide.
 func (s *Share) String() string {
 	if s == nil {
-		return "not watched"
+		return notWatched
 	}
 	if s.High-s.Low >= .005 {
 		return fmt.Sprintf("%s (%s to %s)", percent(s.Seen), percent(s.Low), percent(s.High))

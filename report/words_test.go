@@ -216,3 +216,17 @@ func TestFirstSentence(t *testing.T) {
 		t.Errorf("the median of one week is told:\n%s", text)
 	}
 }
+
+// TestNotWatchedIsNotNothing: of a time in which nobody looked no number is told.
+func TestNotWatchedIsNotNothing(t *testing.T) {
+	r := Report{Week: Period{ID: "2026-W10", Hours: 168}, Sum: Sum{PartnersWatched: 3}, Partners: []Partner{{Name: "contoso.com"}}}
+	text := Text(r, 100)
+	for _, untrue := range []string{"0 of 3", "one of 1", "no incident", "no longer kept", "Listings               0"} {
+		if strings.Contains(text, untrue) {
+			t.Errorf("%q is claimed of a week that nobody watched:\n%s", untrue, text)
+		}
+	}
+	if n := strings.Count(strings.ToLower(text), notWatched); n < 6 {
+		t.Errorf("%q is said %d times:\n%s", notWatched, n, text)
+	}
+}

@@ -38,7 +38,7 @@ func (d *Daemon) Runtime() api.Runtime {
 	}
 	for _, c := range gen.looks {
 		if next := d.nextRound(gen, c); !next.IsZero() {
-			r.Next = append(r.Next, api.NextLook{What: "round of " + c.Name(), At: next.UTC()})
+			r.Next = append(r.Next, api.NextLook{What: roundWords(c.Name()), At: next.UTC()})
 		}
 	}
 	slices.SortFunc(r.Next, func(a, b api.NextLook) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.What, b.What)) })
@@ -48,6 +48,14 @@ func (d *Daemon) Runtime() api.Runtime {
 		r.Problems = append(r.Problems, fmt.Sprint(p))
 	}
 	return r
+}
+
+// roundWords is a scheduled round in words.
+func roundWords(check string) string {
+	if check == "own" {
+		return "look at our own side"
+	}
+	return "round of " + check
 }
 
 func askWords(a checks.Ask) string {
