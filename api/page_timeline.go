@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"repwatch/correlate"
 	"repwatch/incident"
 	"repwatch/reputation"
 	"repwatch/store"
@@ -52,15 +51,16 @@ type TimeGap struct {
 	Why  string     `json:"why"`
 }
 
-// Blame is on whose side the cause of a bad state lies.
-type Blame string
+// Blame is on whose side the cause of a bad state lies, as an incident.Whose says it;
+// or harmless.
+type Blame = incident.Whose
 
 // Who is to blame.
 const (
-	Ours     Blame = "ours"     // listings, abuse, a partner's own judgement of us
-	Theirs   Blame = "theirs"   // the partner changed it for everybody
-	Path     Blame = "path"     // the way between
-	Unclear  Blame = "unclear"  // no cause is sure enough
+	Ours           = incident.Ours
+	Theirs         = incident.Theirs
+	Path           = incident.Path
+	Unclear        = incident.Unclear
 	Harmless Blame = "harmless" // a listing that broke nothing
 )
 
@@ -177,18 +177,10 @@ func (b *timeline) blame(e incident.Episode) (Blame, error) {
 
 // BlameOf says on whose side the cause of an incident lies.
 func BlameOf(i incident.Incident) Blame {
-	switch i.Verdict {
-	case correlate.ByListing, correlate.ByLists, correlate.ByAbuse, correlate.Private:
-		return Ours
-	case correlate.ByPartner:
-		return Theirs
-	case correlate.ByPath:
-		return Path
-	case incident.JustListed:
+	if i.Verdict == incident.JustListed {
 		return Harmless
-	default:
-		return Unclear
 	}
+	return i.Whose()
 }
 
 // lastSeen is when what lasts was last seen to be so.

@@ -157,7 +157,7 @@ func (b *builder) incidents() error {
 		if err != nil {
 			return err
 		}
-		row := Incident{ID: id, Kind: i.Kind, Status: i.Status, Impact: i.Impact, Words: m.Title, Whose: whoseFault(i), Verdict: i.Verdict, Word: i.Word,
+		row := Incident{ID: id, Kind: i.Kind, Status: i.Status, Impact: i.Impact, Words: m.Title, Whose: i.Whose(), Verdict: i.Verdict, Word: i.Word,
 			Provisional: i.Provisional, Opened: utc(i.Opened), Resolved: utc(i.Resolved), Hours: partnerHours(groups[id]),
 			Partners: sortedKeys(by(groups[id], (*state).partner)), Evidence: orEmpty(i.Evidence)}
 		if i.Confidence > 0 {

@@ -27,13 +27,13 @@ const (
 )
 
 // Whose says on whose side a cause lies.
-type Whose string
+type Whose = incident.Whose
 
 const (
-	Ours    Whose = "ours"    // listings, abuse, a partner's own judgement of us, PTR and the like
-	Theirs  Whose = "theirs"  // the partner changed it for everybody
-	Path    Whose = "path"    // the way between
-	Unclear Whose = "unclear" // no cause is sure enough
+	Ours    = incident.Ours
+	Theirs  = incident.Theirs
+	Path    = incident.Path
+	Unclear = incident.Unclear
 )
 
 // Report is the document. Times are UTC; absent ones, and numbers that cannot be

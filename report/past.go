@@ -190,23 +190,7 @@ func (p *past) blame(e *incident.Episode) (Whose, correlate.Cause) {
 	if i == nil {
 		return Unclear, ""
 	}
-	return whoseFault(i), i.Verdict
-}
-
-func whoseFault(i *incident.Incident) Whose {
-	if i.Kind != incident.Reputation {
-		return Ours
-	}
-	switch i.Verdict {
-	case correlate.ByListing, correlate.ByLists, correlate.ByAbuse, correlate.Private, incident.JustListed:
-		return Ours
-	case correlate.ByPartner:
-		return Theirs
-	case correlate.ByPath:
-		return Path
-	default:
-		return Unclear
-	}
+	return i.Whose(), i.Verdict
 }
 
 // during are those of the states that lasted at any moment of a span, cut to it.

@@ -76,11 +76,11 @@ func TestSidesThatAnswer(t *testing.T) {
 		correlate.ByListing: Ours, correlate.ByLists: Ours, correlate.ByAbuse: Ours, correlate.Private: Ours, incident.JustListed: Ours,
 		correlate.ByPartner: Theirs, correlate.ByPath: Path, correlate.Unexplained: Unclear, correlate.Undetermined: Unclear, "": Unclear,
 	} {
-		if got := whoseFault(&incident.Incident{Kind: incident.Reputation, Verdict: cause}); got != want {
+		if got := (&incident.Incident{Kind: incident.Reputation, Verdict: cause}).Whose(); got != want {
 			t.Errorf("%q: %s, want %s", cause, got, want)
 		}
 	}
-	if got := whoseFault(&incident.Incident{Kind: incident.Own}); got != Ours {
+	if got := (&incident.Incident{Kind: incident.Own}).Whose(); got != Ours {
 		t.Errorf("our own set-up: %s", got)
 	}
 }
