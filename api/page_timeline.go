@@ -124,9 +124,6 @@ func (b *timeline) read() error {
 }
 
 func (b *timeline) add(e incident.Episode) error {
-	if b.seen[e.ID] {
-		return nil
-	}
 	b.seen[e.ID] = true
 	if e.Subject.Kind == reputation.KindHealth {
 		b.blinded(e)

@@ -95,10 +95,11 @@ func TestEachPageTellsOfItsOwn(t *testing.T) {
 			tx.Listings().Put(on(eight, "zen"), store.Listing{Listing: reputation.Listing{Class: reputation.ClassPolicy, Impact: reputation.Critical}}),
 			tx.Listings().Put(on(seventy, "zen"), store.Listing{Listing: reputation.Listing{Impact: reputation.Critical}}),
 			tx.Wire().Put(to(seven, "fabrikam.example"), store.Wire{State: smtp.State{Failed: 4}}),
+			tx.Wire().Put(to(eight, "fabrikam.example"), store.Wire{State: smtp.State{Standing: smtp.StandingLost}}),
 			tx.Wire().Put(to(seven, "aardvark.example"), store.Wire{State: smtp.State{Standing: smtp.StandingGood}}),
 			tx.Faults().Put(reputation.Subject{Kind: reputation.KindOwn, IP: seven, Target: "perhaps"}, store.Fault{Fault: incident.Fault{ID: "perhaps"}}),
 			tx.Faults().Put(reputation.Subject{Kind: reputation.KindOwn, IP: seventy, Target: "ptr"}, store.Fault{Fault: incident.Fault{ID: "ptr"}, Episode: 9}),
-			tx.Lists().Put("zen", store.List{Health: "ok", SureEnded: at, Stale: map[string]time.Time{"203.0.113.9": {}, "203.0.113.10": {}}}),
+			tx.Lists().Put("zen", store.List{Health: "ok", SureEnded: at, Stale: map[string]time.Time{"203.0.113.9": {}, "203.0.113.10": {}, "b": {}, "a": {}, "d": {}, "c": {}}}),
 			tx.Incidents().Put("6", incident.Incident{ID: "6", Status: incident.Open, Opened: at}),
 			tx.Episodes().Put(61, incident.Episode{ID: 61, Subject: to(eight, "fabrikam.example"), Wire: wire, Incident: "6"}),
 			tx.Episodes().Put(62, incident.Episode{ID: 62, Subject: on(eight, "cop"), Listing: &reputation.Listing{}, Incident: "6"}),
@@ -127,8 +128,14 @@ func TestEachPageTellsOfItsOwn(t *testing.T) {
 	if got := names(p.Pairs, func(p PartnerPair) string { return p.From }); got != "203.0.113.7 203.0.113.8" || opened(p.Open) != "3" || p.ProviderID != "exchange-online" {
 		t.Errorf("partner: pairs %s, open %s, %s", got, opened(p.Open), p.ProviderID)
 	}
+	if got := names(partnerOf(t, db, cfg, "fabrikam.example").Pairs, func(p PartnerPair) string { return p.From }); got != "203.0.113.8 203.0.113.7" {
+		t.Errorf("the lost pair does not stand first: %s", got)
+	}
+	if worstPair(Pair{Standing: "good", Failed: 1}, Pair{Standing: "good"}) >= 0 {
+		t.Error("of two good pairs, the one that failed of late does not stand first")
+	}
 	l := listOf(t, db, cfg, "zen")
-	if got := names(l.Listed, func(l ListedNow) string { return l.Subject }); got != "203.0.113.7 203.0.113.70 203.0.113.8" || opened(l.Open) != "3" || strings.Join(l.Unknown, " ") != "203.0.113.10 203.0.113.9" {
+	if got := names(l.Listed, func(l ListedNow) string { return l.Subject }); got != "203.0.113.7 203.0.113.70 203.0.113.8" || opened(l.Open) != "3" || strings.Join(l.Unknown, " ") != "203.0.113.10 203.0.113.9 a b c d" {
 		t.Errorf("list: %s, open %s, unknown %v", got, opened(l.Open), l.Unknown)
 	}
 	if got := opened(listOf(t, db, cfg, "cop").Open); got != "6" {
@@ -194,6 +201,10 @@ func TestNamesThatAreNot(t *testing.T) {
 	}
 	if _, err := ProviderPageOf(Status{}, Ledger{}, "exchange-online"); err != nil {
 		t.Errorf("a provider that serves none: %v", err)
+	}
+	cfg.Partners = append(cfg.Partners, config.Partner{Domain: "fresh.example"})
+	if p := partnerOf(t, db, cfg, "fresh.example"); !p.Watched || p.Words != "no sure answer from it yet" {
+		t.Errorf("a partner that nothing happened to yet: %+v", p)
 	}
 	cfg.Partners = slices.DeleteFunc(cfg.Partners, func(p config.Partner) bool { return p.Name() == "fabrikam.example" })
 	if p := partnerOf(t, db, cfg, "fabrikam.example"); p.Watched || len(p.Changes) != 2 {
@@ -445,7 +456,11 @@ func TestWhatTheTimelineWants(t *testing.T) {
 	db, _ := known(t)
 	day := 24 * time.Hour
 	change(t, db, func(tx *store.Tx) error {
-		return errors.Join(
+		past := func(id uint64, s reputation.Subject, from, to time.Duration) error {
+			_, err := tx.Append(incident.Record{What: incident.Mended, Subject: s, Episode: id}) // folded late
+			return errors.Join(err, tx.Episodes().Put(id, incident.Episode{ID: id, Subject: s, Begin: reputation.Bracket{By: at.Add(-from)}, Ended: at.Add(-to), Listing: &reputation.Listing{}, Fault: &incident.Fault{What: "nothing looked"}}))
+		}
+		return errors.Join(past(54, part("looking", ""), 36*time.Hour, 30*time.Hour), past(55, on(seven, "older"), 50*day, 40*day),
 			tx.Episodes().Put(50, incident.Episode{ID: 50, Subject: on(seven, "pbl"), Begin: reputation.Bracket{By: at.Add(-day)}, Listing: &reputation.Listing{Class: reputation.ClassPolicy}, Incident: "3"}),
 			tx.Episodes().Put(51, incident.Episode{ID: 51, Subject: on(eight, "new"), Begin: reputation.Bracket{By: at.Add(-day)}, Listing: &reputation.Listing{}}),
 			tx.Episodes().Put(52, incident.Episode{ID: 52, Subject: to(eight, "new.example"), Begin: reputation.Bracket{By: at.Add(-day)}, Wire: &incident.Wire{}}),
@@ -473,7 +488,7 @@ func TestWhatTheTimelineWants(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 		for _, r := range doc.Rows {
-			if r.Name == "contoso.example" && (len(r.Unknown) != 1 || r.Unknown[0].Why != "nothing looks" || !r.Bars[0].EndAfter.Equal(*utc(at.Add(-20 * time.Minute)))) {
+			if r.Name == "contoso.example" && (names(r.Unknown, func(g TimeGap) string { return g.Why }) != "nothing looked nothing looks" || !r.Bars[0].EndAfter.Equal(*utc(at.Add(-20 * time.Minute)))) {
 				t.Errorf("%s: blind %v, last seen so %v", name, r.Unknown, r.Bars[0].EndAfter)
 			}
 		}
@@ -511,7 +526,8 @@ func TestWhereTheTimelineBegins(t *testing.T) {
 		lasts := func(id uint64, s reputation.Subject, days int, l *reputation.Listing, in string) error {
 			return tx.Episodes().Put(id, incident.Episode{ID: id, Subject: s, Begin: reputation.Bracket{By: at.Add(-time.Duration(days) * day)}, Listing: l, Incident: in})
 		}
-		return errors.Join(lasts(60, on(seven, "pbl"), 50, &reputation.Listing{Class: reputation.ClassPolicy}, "3"), lasts(61, on(seven, "quiet"), 50, &reputation.Listing{}, ""),
+		_, err := tx.Append(incident.Record{What: incident.Mended, Subject: part("looking", ""), Episode: 64})
+		return errors.Join(err, tx.Episodes().Put(64, incident.Episode{ID: 64, Subject: part("looking", ""), Begin: reputation.Bracket{By: at.Add(-time.Hour)}, Ended: at}), lasts(60, on(seven, "pbl"), 50, &reputation.Listing{Class: reputation.ClassPolicy}, "3"), lasts(61, on(seven, "quiet"), 50, &reputation.Listing{}, ""),
 			lasts(62, part("looking", ""), 50, nil, "3"), lasts(63, on(eight, "bad"), 1, &reputation.Listing{}, "4"))
 	})
 	if got := begins(db, f); got != "24h0m0s" {
@@ -520,6 +536,10 @@ func TestWhereTheTimelineBegins(t *testing.T) {
 	f.Name = "zen"
 	if got := begins(db, f); got != "3h0m0s" {
 		t.Errorf("of one list: %s ago", got)
+	}
+	f.Name, f.IP = "fabrikam.example", "203.0.113.8"
+	if got := begins(db, f); got != "72h0m0s" {
+		t.Errorf("the latest that is over, but for our own trouble: %s ago", got)
 	}
 	f.Name = "nothing"
 	if got := begins(db, f); got != "nothing" {

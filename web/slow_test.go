@@ -50,6 +50,11 @@ func (p pipes) ask(t *testing.T, path string, header ...string) (net.Conn, *http
 
 // served runs a handler at pipes in a bubble, and waits for it to end.
 func served(t *testing.T, test func(t *testing.T, p pipes, db *store.DB)) {
+	t.Helper()
+	servedBy(t, &daemon{}, test)
+}
+
+func servedBy(t *testing.T, d Daemon, test func(t *testing.T, p pipes, db *store.DB)) {
 	synctest.Test(t, func(t *testing.T) {
 		db, err := store.Open(filepath.Join(t.TempDir(), "repwatch.db"), store.Options{})
 		if err != nil {
@@ -60,7 +65,7 @@ func served(t *testing.T, test func(t *testing.T, p pipes, db *store.DB)) {
 		ctx, stop := context.WithCancel(t.Context())
 		cfg := &config.Loaded{}
 		go func() {
-			done <- Serve(ctx, p, Handler(Options{DB: db, Config: func() *config.Loaded { return cfg }, Daemon: &daemon{}, MayAct: func(*http.Request) bool { return true }}), slog.New(slog.DiscardHandler))
+			done <- Serve(ctx, p, Handler(Options{DB: db, Config: func() *config.Loaded { return cfg }, Daemon: d, MayAct: func(*http.Request) bool { return true }}), slog.New(slog.DiscardHandler))
 		}()
 		test(t, p, db)
 		stop()
