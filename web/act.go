@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"repwatch/api"
 	"repwatch/config"
@@ -44,8 +43,6 @@ func (h *handler) acting(act func(*http.Request) (any, error)) http.Handler {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		// Notifiers may take minutes to fail; who asked waits for it.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 		doc, err := act(r)
 		if err != nil {
 			refuse(w, err)

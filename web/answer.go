@@ -98,7 +98,8 @@ func encode(doc any) ([]byte, error) {
 
 func send(w http.ResponseWriter, code int, body []byte) { sendAs(w, code, "application/json", body) }
 
-// sendAs gives who reads it so much time; what they do not take by then is not kept for them.
+// sendAs gives who reads it so much time, from now on: notifiers may take minutes to fail
+// before there is an answer. What is not taken by then is not kept.
 func sendAs(w http.ResponseWriter, code int, media string, body []byte) {
 	hurry(w)
 	w.Header().Set("Content-Type", media)
