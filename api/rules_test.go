@@ -333,6 +333,10 @@ func TestStatusOfAll(t *testing.T) {
 	if want := (Told{Lists: 2, ListsTold: 2, Untested: 1, Partners: 3, PartnersTold: 2}); s.Coverage != want || !s.Success.Equal(*utc(at.Add(-2 * time.Minute))) {
 		t.Errorf("coverage %+v, last success %s", s.Coverage, s.Success)
 	}
+	s = Status{Lists: []ListStatus{{Sure: utc(old)}, {Sure: utc(at)}, {}, {Sure: utc(old)}}}
+	if got := s.lastSuccess(); !got.Equal(*utc(at)) {
+		t.Errorf("last success of lists: %s", got)
+	}
 	if got := (Told{Lists: 2, ListsTold: 1}).String(); got != "1 of 2 lists gave a sure answer lately" {
 		t.Errorf("without partners: %q", got)
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"slices"
 	"time"
 
 	"repwatch/incident"
@@ -94,7 +93,7 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 			doc.Episodes = append(doc.Episodes, episodeOf(e))
 		}
 	}
-	for _, other := range tx.Incidents().All() {
+	for _, other := range tx.Incidents().All() { // in the order of their numbers
 		if other.Status == incident.Open {
 			doc.Open++
 		}
@@ -102,7 +101,6 @@ func StoryOf(tx *store.Tx, now time.Time, id string) (Story, error) {
 			doc.Absorbed = append(doc.Absorbed, other.ID)
 		}
 	}
-	slices.SortFunc(doc.Absorbed, compareID)
 	return doc, tx.Err()
 }
 

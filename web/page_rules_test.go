@@ -464,6 +464,26 @@ func TestWhoGoesDoesNotWait(t *testing.T) {
 	})
 }
 
+// TestSoonAgain: where the first one failed nobody waits for the next either.
+func TestSoonAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db, err := store.Open(filepath.Join(t.TempDir(), "repwatch.db"), store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		m := newMemo(db, func(context.Context) (string, error) { time.Sleep(time.Minute); return "", errors.New("not now") })
+		defer m.close()
+		for range 3 {
+			began := time.Now()
+			if _, ok, err := m.soon(t.Context()); ok || err != nil || time.Since(began) > m.patience {
+				t.Fatalf("%t, %v after %s", ok, err, time.Since(began))
+			}
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
 // TestMetricsTell: zero where nothing is, nothing where it is not known, sums by label.
 func TestMetricsTell(t *testing.T) {
 	lately, before := time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)
