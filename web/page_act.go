@@ -141,9 +141,7 @@ func (p *Page) recheck(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	back := "/"
-	if id, ok := strings.CutPrefix(subject, "#"); ok {
-		back = "/incidents/" + escape(id)
-	} else if to := whereIs(p.h.Config(), subject); to != "" {
+	if to := whereIs(p.h.Config(), subject); to != "" {
 		back = to
 	}
 	p.done(w, r, "Looking now: "+strings.Join(looks, "; "), back)

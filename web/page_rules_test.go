@@ -484,6 +484,17 @@ func TestSoonAgain(t *testing.T) {
 	})
 }
 
+// TestReportsLeadToOthers: one week is shown, its summary first.
+func TestReportsLeadToOthers(t *testing.T) {
+	s := open(t, "")
+	v, err := s.reports(httptest.NewRequest("GET", "/reports", nil))
+	d := shown[reportView](t, v, err)
+	here := slices.DeleteFunc(slices.Clone(d.Weeks), func(l link) bool { return !l.Here })
+	if len(d.First) != 1 || d.First[0].ID != d.Sections[0].ID || len(here) != 1 || here[0].Name != d.Week || len(d.Weeks) != weeksOffered {
+		t.Errorf("%d sections first, %v of %v for %s", len(d.First), here, d.Weeks, d.Week)
+	}
+}
+
 // TestMetricsTell: zero where nothing is, nothing where it is not known, sums by label.
 func TestMetricsTell(t *testing.T) {
 	lately, before := time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)

@@ -3,9 +3,11 @@ package web
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +24,7 @@ import (
 	"repwatch/checks/smtp"
 	"repwatch/config"
 	"repwatch/incident"
+	"repwatch/report"
 	"repwatch/reputation"
 	"repwatch/store"
 )
@@ -126,8 +129,8 @@ func TestLedgerIsOfToday(t *testing.T) {
 	if _, body, _ := w.raw(t, "GET", "ledger", ""); !strings.Contains(body, `"new"`) || strings.Contains(body, `"old"`) {
 		t.Errorf("the ledger of a day:\n%s", body)
 	}
-	visit(time.Second, "exchange-online")
-	if _, body, _ := w.raw(t, "GET", "providers/exchange-online", ""); !strings.Contains(body, "203.0.113.8") {
+	w.db.Ledger(smtp.LedgerEntry{Visit: smtp.Visit{Provider: "exchange-online", From: "cellar"}, Opened: time.Now()})
+	if _, body, _ := w.raw(t, "GET", "providers/exchange-online", ""); !strings.Contains(body, `"cellar"`) {
 		t.Error("the provider's page does not know the latest visit")
 	}
 	s := open(t, "")
@@ -267,6 +270,12 @@ func TestSubjectsOfThePast(t *testing.T) {
 			t.Errorf("%s: %d", who, code)
 		}
 	}
+	s := open(t, "domains: [fresh.example]\n")
+	for path, want := range map[string]int{"/ip/fresh.example": 200, "/api/v1/subjects/fresh.example": 200, "/ip/stale.example": 404, "/provider/nobody": 404, "/list/nothing": 404} {
+		if res := s.ask("GET", path, nil); res.StatusCode != want {
+			t.Errorf("%s, that nothing happened to yet or never was: %s", path, res.Status)
+		}
+	}
 }
 
 // TestActingInWords: how long, by whom, and what is said of it afterwards.
@@ -323,8 +332,14 @@ func TestActingInWords(t *testing.T) {
 	if res := s.ask("POST", "/login", url.Values{"token": {token}, "name": {strings.Repeat("x", maxBody)}}); res.StatusCode != http.StatusForbidden {
 		t.Errorf("a form of any size is read: %s", res.Status)
 	}
-	for range guesses.burst {
+	var said strings.Builder
+	s.log = slog.New(slog.NewTextHandler(&said, nil))
+	s.doors.limit.SetBurst(2 * guesses.burst) // some were spent above
+	for range 2 * guesses.burst {
 		s.ask("POST", "/login", url.Values{"token": {"wrong"}})
+	}
+	if !strings.Contains(said.String(), "a wrong token was tried on the page") || strings.Contains(said.String(), "wrong\"") {
+		t.Errorf("the log says of guesses: %s", &said)
 	}
 	if res := s.ask("POST", "/login", url.Values{"token": {"wrong"}}); res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "10" {
 		t.Errorf("%s, %v", res.Status, res.Header)
@@ -353,5 +368,110 @@ func TestAssetsAreAskedForAgain(t *testing.T) {
 	}
 	if res := s.ask("GET", "/", nil, "Host", "evil\x1b[2J\u00e9.example"); res.StatusCode != http.StatusMisdirectedRequest || !strings.Contains(text(t, res), ": evil?[2J?.example.\n") {
 		t.Errorf("what a stranger sent reaches the terminal: %s", res.Status)
+	}
+}
+
+// TestWhoDoesNotAskIsCutOff: half a request, none at all, and one with a head beyond measure.
+func TestWhoDoesNotAskIsCutOff(t *testing.T) {
+	served(t, func(t *testing.T, p pipes, _ *store.DB) {
+		for text, after := range map[string]time.Duration{"GET /api/v1/healthz HT": 10 * time.Second, "GET /api/v1/healthz HTTP/1.1\r\nHost: x\r\n\r\n": 2 * time.Minute} {
+			ours, theirs := net.Pipe()
+			p <- theirs
+			began := time.Now()
+			if _, err := io.WriteString(ours, text); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, ours); err != nil || time.Since(began).Round(time.Second) != after {
+				t.Errorf("%q is waited for %s, %v", text, time.Since(began), err)
+			}
+			ours.Close()
+		}
+		ours, theirs := net.Pipe()
+		p <- theirs
+		defer ours.Close()
+		go io.WriteString(ours, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 128<<10)+"\r\n\r\n")
+		if res, err := http.ReadResponse(bufio.NewReader(ours), nil); err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("a head of 128 KiB: %v, %v", res, err)
+		}
+	})
+}
+
+// TestNoTokenNoSession: the seal of an empty token is one that everybody can make.
+func TestNoTokenNoSession(t *testing.T) {
+	s := open(t, "")
+	if _, err := s.doors.open("carol", time.Now(), false); err == nil {
+		t.Error("a session without a token")
+	}
+	sum := sha256.Sum256([]byte("repwatch page\x00"))
+	body := "bm9uY2U.Y2Fyb2w." + fmt.Sprint(time.Now().Add(time.Hour).Unix())
+	if _, ok := s.doors.of(asking(&http.Cookie{Name: sessionCookie, Value: body + "." + seal(sum[:], "session", body)})); ok {
+		t.Error("a session that anybody can seal")
+	}
+	if h := s.ask("GET", "/health", nil); h.Header.Get("Cache-Control") != "no-store" || !strings.Contains(text(t, h), "Notifier email delivers nothing") {
+		t.Errorf("%v", h.Header)
+	}
+}
+
+// sender is a daemon that sends reports.
+type sender struct {
+	daemon
+	week string
+	err  error
+}
+
+func (s *sender) SendReport(_ context.Context, w report.Week) ([]string, error) {
+	s.week = w.ID
+	return []string{"log"}, s.err
+}
+
+// TestReportsAreSentAndKept: of the week that was asked for; and what is unchanged is
+// not drawn again, form by form.
+func TestReportsAreSentAndKept(t *testing.T) {
+	s, d := open(t, ""), &sender{}
+	h := Handler(Options{DB: s.db, Config: s.h.Config, Daemon: d, MayAct: func(*http.Request) bool { return true }})
+	c := stub(t, h.ServeHTTP)
+	if sent, err := c.SendReport(t.Context(), "2026-W46"); err != nil || d.week != "2026-W46" || len(sent.Notifiers) != 1 {
+		t.Errorf("%+v of %s, %v", sent, d.week, err)
+	}
+	d.err = errors.New("no notifier wants reports")
+	var refused *Refused
+	if _, err := c.SendReport(t.Context(), ""); !errors.As(err, &refused) || refused.Code != http.StatusConflict {
+		t.Errorf("%v", err)
+	}
+	ask := func(format, tag string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/report?week=2026-W46&format="+format, nil)
+		r.Header.Set("If-None-Match", tag)
+		h.ServeHTTP(w, r)
+		return w
+	}
+	tag := ask("text", "").Header().Get("ETag")
+	if a, b := ask("text", tag).Code, ask("md", tag).Code; tag == "" || a != 304 || b != 200 {
+		t.Errorf("%q: text %d, md %d", tag, a, b)
+	}
+}
+
+// TestSpanWorthSeeing has a tenth to spare, and goes back a month at most.
+func TestSpanWorthSeeing(t *testing.T) {
+	s := open(t, "")
+	for later, want := range map[time.Duration]string{0: "6h", 17 * time.Hour: "1d", 20 * time.Hour: "7d"} {
+		var name string
+		err := s.db.View(func(tx *store.Tx) (err error) {
+			name, _, err = worthSeeing(tx, time.Now().Add(later), api.TimelineFilter{To: time.Now().Add(later)})
+			return err
+		})
+		if err != nil || name != want {
+			t.Errorf("trouble of 3 h, and %s later: %s, %v", later, name, err)
+		}
+	}
+	for days, want := range map[int]string{3: "7d", 20: "30d", 40: "7d"} {
+		var name string
+		at := time.Now().AddDate(0, 0, days)
+		err := s.db.View(func(tx *store.Tx) (err error) {
+			name, _, err = worthSeeing(tx, at, api.TimelineFilter{To: at, IP: "203.0.113.8"})
+			return err
+		})
+		if err != nil || name != want {
+			t.Errorf("what was over 3 days ago, and %d days later: %s, %v", days, name, err)
+		}
 	}
 }
