@@ -191,7 +191,7 @@ func stub(t *testing.T, answer http.HandlerFunc) *Client {
 // TestAnswersThatAreNone: who asks is told what became of it, in words.
 func TestAnswersThatAreNone(t *testing.T) {
 	for says, answer := range map[string]http.HandlerFunc{
-		"the daemon answered 502 Bad Gateway":           func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", 502) },
+		"the daemon answered 502 Bad Gateway":           func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) },
 		"the daemon answered 500 Internal Server Error": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500); io.WriteString(w, `{"hint": "x"}`) },
 		"the daemon answered 503 Service Unavailable": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(503)
@@ -445,8 +445,8 @@ func TestReportsAreSentAndKept(t *testing.T) {
 		return w
 	}
 	tag := ask("text", "").Header().Get("ETag")
-	if a, b := ask("text", tag).Code, ask("md", tag).Code; tag == "" || a != 304 || b != 200 {
-		t.Errorf("%q: text %d, md %d", tag, a, b)
+	if a, b := ask("text", tag), ask("md", tag).Code; tag == "" || a.Code != 304 || a.Body.Len() != 0 || b != 200 {
+		t.Errorf("%q: text %d with %d bytes, md %d", tag, a.Code, a.Body.Len(), b)
 	}
 }
 
