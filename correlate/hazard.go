@@ -36,7 +36,7 @@ func (h *history) wideOdds(k *loss, control bool, peer func(k *loss, ip int) flo
 			}
 		}
 	}
-	if control && !h.controlBlind(k) {
+	if control && h.controlKnows(k) && !h.controlBlind(k) {
 		seen(h.controlSaw(k), controlLostWide, controlLostElse)
 		returned(h.control[k.partner])
 	}
@@ -80,9 +80,33 @@ func (h *history) pathOdds(k *loss, unit []int, units int, pi predict) float64 {
 			continue
 		}
 		seen[unit[j]] = true
+		if lost && h.lostElsewhere(j, k) {
+			continue // it was lost to everybody: that is no sign of our path
+		}
 		log += lostOdds(lost, pathLost, pi(k, j))
 	}
 	return math.Exp(math.Min(log, 200))
+}
+
+// lostElsewhere says whether a partner was lost to the control, or to another IP, in
+// the moment in which it was lost to k's.
+func (h *history) lostElsewhere(partner int, k *loss) bool {
+	mine := h.ofPair[pairOf(k.ip, partner)]
+	for n := len(mine) - 1; n >= 0; n-- {
+		o := &h.losses[mine[n]]
+		if !near(&o.span, &k.span, samePath) {
+			continue
+		}
+		if h.controlSaw(o) {
+			return true
+		}
+		for _, i := range h.lossOf[partner] {
+			if other := &h.losses[i]; other.ip != k.ip && near(&other.span, &o.span, samePath) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // sightings: a change that was over before the second look may have been

@@ -194,9 +194,7 @@ func (h *history) addCap(e *Event) (ip, partner int) {
 	if e.Vantage != Control {
 		ip = h.ip(e.Vantage)
 	}
-	if ip != controlIP {
-		h.watched.tell(e, pairOf(ip, partner))
-	}
+	h.watched.tell(e, pairOf(ip, partner))
 	key := [2]int{ip, partner}
 	at, was := h.openLoss[key]
 	lo, hi := minutes(e.Lo), minutes(e.Hi)

@@ -212,3 +212,16 @@ func TestQuietTenantsTeachNothing(t *testing.T) {
 		t.Errorf("edges %+v", edges)
 	}
 }
+
+// A person's word stands against a server's: what was ruled out is not blamed again.
+func TestUnrelatedAlsoWhereAReplyNamesTheList(t *testing.T) {
+	p := &tape{t: t}
+	p.listed(ipA, xbl, -5, 0)
+	k := p.lost(ipA, partner(0), 10, 20)
+	p.reply(ipA, partner(0), xbl, "", 21)
+	mustBe(t, verdict(t, p.play(world(), 100), k, 100), correlate.ByListing, xbl)
+	p.unrelated(k, xbl, 30)
+	if v := verdict(t, p.play(world(), 100), k, 100); v.List == xbl || v.Likeliest.List == xbl {
+		t.Errorf("%s %s, which a person ruled out", v.Likeliest.Cause, v.Likeliest.List)
+	}
+}

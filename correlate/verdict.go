@@ -133,7 +133,7 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 		co *= deniedAbuse
 	}
 	own := Unexplained
-	if c.othersKeepIt(k) {
+	if kept, lost := c.others(k); kept || !lost && t.silenced < 1 { // a reason of its own that the server names is its own
 		own = Private
 	}
 	base := t.w * t.b
@@ -150,18 +150,18 @@ func (c *Correlator) weigh(i int, k *loss, f *fit, now float64) (lists, others [
 		}
 		others[3].P = math.Max(others[3].P, namedOdds*listed)
 	}
-	return c.named(k, lists, others), others
+	return c.named(i, lists, others), others
 }
 
 // named gives the list that a reply to the loss blamed nearly all the weight.
-func (c *Correlator) named(k *loss, lists, others []Share) []Share {
+func (c *Correlator) named(loss int, lists, others []Share) []Share {
 	list := -1
-	c.h.repliesTo(k, func(r *reply) {
+	c.h.repliesTo(&c.h.losses[loss], func(r *reply) {
 		if r.list >= 0 {
 			list = r.list
 		}
 	})
-	if list < 0 {
+	if list < 0 || c.h.denied(loss, list) {
 		return lists
 	}
 	name, rest, at := c.h.lists.texts[list], 0.0, -1
@@ -246,22 +246,19 @@ func (c *Correlator) reacts(ip, partner int, k *loss, now float64) float64 {
 	return p
 }
 
-func (c *Correlator) othersKeepIt(k *loss) bool {
-	if c.hasControl && c.h.controlSaw(k) {
-		return false
+// others says whether somebody else is known to have kept what k lost, and to have lost it too.
+func (c *Correlator) others(k *loss) (kept, lost bool) {
+	if c.hasControl {
+		kept, lost = c.h.controlKnows(k), c.h.controlSaw(k)
 	}
-	sure := c.hasControl
 	for ip := range c.h.ips.texts {
 		if ip == k.ip {
 			continue
 		}
-		lost, known := c.h.pairAround(ip, k.partner, k, together)
-		if lost {
-			return false
-		}
-		sure = sure || known
+		gone, known := c.h.pairAround(ip, k.partner, k, together)
+		kept, lost = kept || known, lost || gone
 	}
-	return sure
+	return kept && !lost, lost
 }
 
 func (v *Verdict) conclude(lists, others []Share) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"repwatch/correlate"
@@ -186,5 +187,49 @@ func TestBetweenTwoRareLooks(t *testing.T) {
 	}
 	if e := record(24 * 60); e.Fired != 2 {
 		t.Errorf("%d listings count that were over within a day, of one look a day; want the 2 that were seen to break something", e.Fired)
+	}
+}
+
+// What the control saw before the loss was seen says nothing of it, whatever lists say.
+func TestTheControlIsAskedToo(t *testing.T) {
+	o := world()
+	o.IPs = []string{ipA}
+	p := &tape{t: t}
+	for i := range 4 {
+		p.looks(ipA, partner(i), 60, -60)
+	}
+	p.looks(correlate.Control, partner(0), 0, -5)
+	k := p.lost(ipA, partner(0), -60, 0)
+	for i := range 3 {
+		p.looks(ipA, partner(1+i), 60, 1)
+	}
+	if v := verdict(t, p.play(o, 2), k, 2); v.Cause != correlate.Undetermined || slices.ContainsFunc(v.Shares, func(s correlate.Share) bool { return s.Cause == correlate.Private }) {
+		t.Errorf("%s, though the control has not looked since", v.Cause)
+	}
+	if why, _ := p.play(o, 2).Explain(k, at(2)); !slices.Contains(why, "the control has not looked since") {
+		t.Errorf("evidence %q", why)
+	}
+	p.looks(correlate.Control, partner(0), 0, 2)
+	mustBe(t, verdict(t, p.play(o, 3), k, 3), correlate.Private, "")
+}
+
+// A partner that everybody lost half an hour ago is no sign that our path is broken now.
+func TestWhatEverybodyLostIsNoPathFault(t *testing.T) {
+	o := world()
+	o.Partners = o.Partners[:2]
+	p := &tape{t: t}
+	for i := range 2 {
+		for _, ip := range o.IPs {
+			p.looks(ip, partner(i), 60, -60)
+		}
+	}
+	for _, from := range append([]string{correlate.Control}, o.IPs...) {
+		p.lost(from, partner(0), -10, 6)
+	}
+	k := p.lost(ipA, partner(1), 7, 40)
+	p.looks(correlate.Control, partner(1), 0, 41)
+	p.looks(ipB, partner(1), 60, 41)
+	if v := verdict(t, p.play(o, 45), k, 45); v.Likeliest.Cause == correlate.ByPath && v.Likeliest.P > .6 {
+		t.Errorf("%s with %.2f, by a partner that everybody lost", v.Likeliest.Cause, v.Likeliest.P)
 	}
 }

@@ -180,6 +180,8 @@ func (c *Correlator) whoElse(k *loss) string {
 			parts = append(parts, "the control lost most partners at once and is left out")
 		case c.h.controlSaw(k):
 			parts = append(parts, "the control lost it too")
+		case !c.h.controlKnows(k):
+			parts = append(parts, "the control has not looked since")
 		default:
 			parts = append(parts, "the control still gets it")
 		}

@@ -51,7 +51,7 @@ func wireEvent(e correlate.Event, r Record) (correlate.Event, bool) {
 	if r.Subject.Kind == reputation.KindControl {
 		e.Vantage = correlate.Control
 	}
-	if r.Subject.Kind == reputation.KindControl && r.What != Baseline {
+	if r.Subject.Kind == reputation.KindControl && r.What != Baseline && r.What != Fine {
 		if r.Wire.Control == "" {
 			return e, false // another control still says otherwise
 		}

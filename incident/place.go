@@ -2,6 +2,7 @@ package incident
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -102,6 +103,12 @@ func (f *folding) goTogether(t *touched, e *Episode, h home) bool {
 		j, judged := f.in.Judged[o.ID]
 		return !isLoss(o) || !judged || !h.same(homeOf(o, j))
 	})
+}
+
+// Home names where a loss belongs by its verdict. Another home is news even where the
+// verdict's own words stay.
+func Home(e *Episode, v correlate.Verdict) string {
+	return fmt.Sprint(homeOf(e, Judgement{Verdict: v}))
 }
 
 func (h home) same(o home) bool {

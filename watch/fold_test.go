@@ -181,7 +181,7 @@ func TestLossAsksAround(t *testing.T) {
 	d.later(2*time.Minute).look(seven, "contoso.com", reputation.Absent)
 	d.wantsLooks("around fabrikam.net from 203.0.113.7", "around tailspin.org from 203.0.113.7", "peers contoso.com from 203.0.113.8")
 	d.isOpen("#1 pair 203.0.113.7 contoso.com")
-	d.tells("lost 203.0.113.7>contoso.com (09:06:00, 10:06:00]")
+	d.tells("lost 203.0.113.7>contoso.com (09:06:00, 10:06:00]", "fine office>contoso.com (-, 10:06:01]")
 }
 
 // A delisting has what the address lost looked at at once, and for a while.

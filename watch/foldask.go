@@ -14,8 +14,9 @@ import (
 	"repwatch/store"
 )
 
-// wanted turns the judge's wishes into asks.
-func (x *fold) wanted(s reputation.Subject, wants []smtp.Want) {
+// wanted turns the judge's wishes into asks, for what is so since a moment: who has
+// looked since then need not look again.
+func (x *fold) wanted(s reputation.Subject, wants []smtp.Want, since time.Time) {
 	for _, w := range wants {
 		a := checks.Ask{Check: "partners", Why: whyConfirm, At: w.At, Partner: s.Target, From: []string{s.Who()}, Avoid: w.AvoidAddr}
 		switch w.Who {
@@ -23,9 +24,12 @@ func (x *fold) wanted(s reputation.Subject, wants []smtp.Want) {
 			if s.Kind == reputation.KindControl || len(x.cfg.Control) == 0 {
 				continue
 			}
-			a.Why, a.From, a.Avoid = "control", x.controlNames(), netip.Addr{}
+			a.Why, a.From, a.Avoid = "control", x.notSince(since, s.Target, x.controlNames()), netip.Addr{}
+			if len(a.From) == 0 {
+				continue
+			}
 		case smtp.WantPeers:
-			if a.Why, a.From = "peers", x.peers(s); s.Kind == reputation.KindControl || len(a.From) == 0 {
+			if a.Why, a.From = "peers", x.peers(s, since); s.Kind == reputation.KindControl || len(a.From) == 0 {
 				continue
 			}
 		}
@@ -55,8 +59,17 @@ func (x *fold) controlNames() []string {
 // maxPeers is how many others are asked at once whether they have lost it too.
 const maxPeers = 3
 
-// peers are some of our other addresses that send to the partner.
-func (x *fold) peers(s reputation.Subject) (out []string) {
+// notSince are those who have not looked at a partner since then.
+func (x *fold) notSince(since time.Time, partner string, names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		row, ok, err := x.tx.Wire().Get(controlOf(name, partner))
+		return err == nil && ok && !row.LastSure.Before(since)
+	})
+}
+
+// peers are some of our other addresses that send to the partner, and have neither lost
+// it nor looked since then.
+func (x *fold) peers(s reputation.Subject, since time.Time) (out []string) {
 	p, ok := x.cfg.PartnerNamed(s.Target)
 	if !ok {
 		return nil
@@ -64,6 +77,10 @@ func (x *fold) peers(s reputation.Subject) (out []string) {
 	from := p.Sources()
 	for _, a := range x.cfg.Addresses {
 		if a.IP == s.IP || a.State == "standby" || len(from) > 0 && !slices.Contains(from, a.IP) || len(out) == maxPeers || a.IP.Is4() != s.IP.Is4() {
+			continue
+		}
+		row, ok, err := x.tx.Wire().Get(reputation.Subject{Kind: reputation.KindWire, IP: a.IP, Target: s.Target})
+		if err == nil && ok && (row.Standing == smtp.StandingLost || !row.LastSure.Before(since)) {
 			continue
 		}
 		out = append(out, a.IP.String())

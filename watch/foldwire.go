@@ -34,7 +34,7 @@ func (x *fold) wire(w checks.WireLook) error {
 				return err
 			}
 		}
-		x.wanted(w.Subject, wants)
+		x.wanted(w.Subject, wants, badSince(row.State, t, w.At))
 	}
 	x.noteWire(&row, w)
 	if err := x.vouch(w, before, &row); err != nil {
@@ -64,6 +64,18 @@ func (x *fold) noteWire(row *store.Wire, w checks.WireLook) {
 	}
 	if w.Subject.Kind == reputation.KindControl && row.LastSure.Equal(w.At) {
 		row.Heard = &incident.Witness{Name: w.Subject.Who(), At: w.At, MX: row.MX, Outcome: last.Outcome, Offers: w.Evidence.Offers, Transcript: w.Evidence.Transcript}
+	}
+}
+
+// badSince is when what a look is about was seen first: the loss, the suspicion, or just now.
+func badSince(s smtp.State, t *smtp.Transition, at time.Time) time.Time {
+	switch {
+	case t != nil && t.Kind == smtp.Lost:
+		return t.By
+	case s.Run.Bad:
+		return s.Run.Since
+	default:
+		return at
 	}
 }
 
@@ -102,6 +114,9 @@ func (x *fold) transition(w checks.WireLook, row *store.Wire, t *smtp.Transition
 			return err
 		}
 		x.askAround(w.Subject)
+		if err := x.heardSince(e); err != nil {
+			return err
+		}
 		if err := x.forecastHit(w.Subject); err != nil {
 			return err
 		}

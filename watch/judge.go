@@ -20,6 +20,7 @@ type spoken struct {
 	word        string
 	provisional bool
 	incident    string
+	home        string
 }
 
 // judgements are what the correlator says now of losses whose verdict is new or has
@@ -36,7 +37,7 @@ func (x *fold) judgements(w incident.World) map[uint64]incident.Judgement {
 			continue // the correlator was told of it in another way, or not at all
 		}
 		verdicts[id] = v
-		say := spoken{v.Cause, v.List, v.Word, v.Provisional, e.Incident}
+		say := spoken{v.Cause, v.List, v.Word, v.Provisional, e.Incident, incident.Home(e, v)}
 		if x.judged[id] != say {
 			remember(x, x.judged, id, say)
 			changed[e.Incident] = true

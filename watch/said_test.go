@@ -60,6 +60,10 @@ func TestReplayOfTheExportGivesTheSameVerdicts(t *testing.T) {
 	d := newDesk(t, house)
 	d.baseline()
 	d.later(time.Hour).lose("203.0.113.7", "contoso.com")
+	d.look("office", "contoso.com", reputation.Advertised)
+	for _, p := range []string{"fabrikam.net", "tailspin.org"} {
+		d.look("203.0.113.7", p, reputation.Advertised)
+	}
 	d.later(2 * time.Hour)
 	var events []correlate.Event
 	err := d.db.View(func(tx *store.Tx) error {

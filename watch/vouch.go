@@ -5,43 +5,79 @@ import (
 
 	"repwatch/checks"
 	"repwatch/checks/smtp"
-	"repwatch/correlate"
 	"repwatch/incident"
 	"repwatch/reputation"
 	"repwatch/store"
 )
 
-// witnessFor is how long after a loss a look at others may tell what it was.
-const witnessFor = 24 * time.Hour
+const (
+	witnessFor = 24 * time.Hour // how long after a loss a look at others may tell what it was
+	witnesses  = 8              // so many tell as much as all of them
+)
 
 // vouch writes down what is news to nobody, but tells causes apart: that a pair is
-// known from now on, how often it is looked at, and, of one whose turn comes
-// rarely, that a look found it fine after another one was lost. Without that, who was
-// not looked at would count as spared.
+// known from now on, how often it is looked at, and that a look found it fine after
+// another one was lost. Who was not looked at since would count as spared without that.
 func (x *fold) vouch(w checks.WireLook, before smtp.State, row *store.Wire) error {
-	ours := w.Subject.Kind == reputation.KindWire
 	fine := row.Standing == smtp.StandingGood && w.Looks[len(w.Looks)-1].Outcome.Verdict() == reputation.Clear
-	r := incident.Record{What: incident.Fine, Subject: w.Subject, Bracket: reputation.Bracket{By: w.At}}
 	every := 0
-	if ours {
+	if w.Subject.Kind == reputation.KindWire {
 		every = x.every(w.Subject)
 	}
+	what := incident.Fine
 	switch {
 	case before.Standing == smtp.StandingNew && row.Standing == smtp.StandingGood:
-		r.What = incident.Baseline
-	case !ours || !fine:
+		what = incident.Baseline
+	case !fine:
 		return nil
 	case 2*every > 3*row.Every || 3*every < 2*row.Every: // the pool grew or shrank, or the schedule is another
-	case time.Duration(every)*time.Minute > correlate.Regular && x.othersLost(w.Subject, row.Vouched):
+	case x.tellsOf(w.Subject, row.Vouched):
 	default:
 		return nil
 	}
 	ev := w.Evidence
-	ev.Transcript, ev.Faults, ev.Reply, ev.Meaning, ev.Control, ev.Every = nil, nil, "", "", "", every
-	r.Wire = &ev
-	row.Every, row.Vouched = every, w.At
-	_, err := x.append(r)
+	ev.Transcript, ev.Faults, ev.Reply, ev.Meaning, ev.Control = nil, nil, "", "", ""
+	return x.vouchFor(what, w.Subject, row, w.At, every, ev)
+}
+
+func (x *fold) vouchFor(what incident.What, s reputation.Subject, row *store.Wire, at time.Time, every int, ev incident.Wire) error {
+	ev.Every = every
+	row.Every, row.Vouched = every, at
+	_, err := x.append(incident.Record{What: what, Subject: s, Bracket: reputation.Bracket{By: at}, Wire: &ev})
 	return err
+}
+
+// heardSince has those vouch who looked between the first sign of a loss and now.
+func (x *fold) heardSince(loss incident.Episode) error {
+	since, lost := loss.Since(), loss.Subject
+	var others []reputation.Subject
+	for _, name := range x.controlNames() {
+		others = append(others, controlOf(name, lost.Target))
+	}
+	for _, a := range x.cfg.Addresses[:min(len(x.cfg.Addresses), 32*witnesses)] {
+		others = append(others, reputation.Subject{Kind: reputation.KindWire, IP: a.IP, Target: lost.Target})
+	}
+	for _, p := range x.cfg.Partners {
+		others = append(others, reputation.Subject{Kind: reputation.KindWire, IP: lost.IP, Target: p.Name()})
+	}
+	for _, s := range others {
+		row, ok, err := x.tx.Wire().Get(s)
+		if err != nil {
+			return err
+		}
+		fine := ok && row.Standing == smtp.StandingGood && row.Outcome.Verdict() == reputation.Clear && row.LastLook.Equal(row.LastSure)
+		if s == lost || !fine || row.LastSure.Before(since) || !row.Vouched.Before(since) || x.vouchers[loss.ID] >= witnesses {
+			continue
+		}
+		remember(x, x.vouchers, loss.ID, x.vouchers[loss.ID]+1)
+		if err := x.vouchFor(incident.Fine, s, &row, row.LastSure, row.Every, incident.Wire{Provider: row.Provider, MX: row.MX, Offers: row.Offers}); err != nil {
+			return err
+		}
+		if err := x.tx.Wire().Put(s, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // every is how many minutes lie between two looks at a pair, by schedule; at least one.
@@ -53,13 +89,21 @@ func (x *fold) every(s reputation.Subject) int {
 	return max(1, int(checks.Between(x.cfg, p, s.IP, x.now).Round(time.Minute)/time.Minute))
 }
 
-// othersLost says whether, since then, the partner was lost to another address, or another partner to this one.
-func (x *fold) othersLost(s reputation.Subject, since time.Time) bool {
+// tellsOf says whether a look that found the pair fine tells of a loss since then: of
+// the same partner to another address, or of another partner to the same one.
+func (x *fold) tellsOf(s reputation.Subject, since time.Time) (tells bool) {
 	for e := range x.tx.OpenEpisodes() {
-		if e.Subject.Kind == reputation.KindWire && (e.Subject.Target == s.Target || e.Subject.IP == s.IP) &&
-			e.Since().After(since) && x.now.Sub(e.Since()) < witnessFor {
-			return true
+		related := e.Subject.Target == s.Target || s.IP.IsValid() && e.Subject.IP == s.IP
+		if e.Subject.Kind != reputation.KindWire || !related || !e.Since().After(since) || x.now.Sub(e.Since()) >= witnessFor {
+			continue
 		}
+		if s.Kind == reputation.KindWire { // a control always counts
+			if x.vouchers[e.ID] >= witnesses {
+				continue
+			}
+			remember(x, x.vouchers, e.ID, x.vouchers[e.ID]+1)
+		}
+		tells = true
 	}
-	return false
+	return tells
 }

@@ -99,19 +99,78 @@ func TestOthersVouch(t *testing.T) {
 	}
 }
 
-// Where each one looks every hour nobody has to vouch; a pool that grows looks more rarely, and the journal says so.
+// A pool that grows looks more rarely, and the journal says so.
 func TestPoolGrows(t *testing.T) {
 	d := newDesk(t, house)
 	d.baseline()
-	d.lose(seven, "contoso.com")
-	d.look(eight, "contoso.com", reputation.Advertised)
-	if got := d.vouched(); got != nil {
-		t.Fatalf("of addresses that look every hour the journal says %q", got)
-	}
 	d.adopt(other(house, "{ip: 203.0.113.8}", "{ip: 203.0.113.8}, {range: 203.0.113.64/28}"))
 	d.later(time.Hour).look(eight, "fabrikam.net", reputation.Advertised)
 	d.later(time.Hour).look(eight, "fabrikam.net", reputation.Advertised)
 	if got, want := d.vouched(), []string{"203.0.113.8>fabrikam.net every 540 min"}; !slices.Equal(got, want) {
 		t.Errorf("the pool has grown to 18, and the journal says %q, want %q", got, want)
+	}
+}
+
+// A loss asks the control, however lately it looked: what it saw before says nothing.
+// Once it has looked since, it is not asked again, and neither are addresses that have.
+func TestALossAsksTheControlAnew(t *testing.T) {
+	d := newDesk(t, house)
+	d.baseline()
+	d.look("office", "contoso.com", reputation.Advertised)
+	d.later(time.Minute).look(seven, "contoso.com", reputation.Absent)
+	d.wantsLooks("confirm contoso.com from 203.0.113.7 in 2m0s", "control contoso.com from office")
+	d.later(time.Second).look("office", "contoso.com", reputation.Advertised)
+	d.look(eight, "contoso.com", reputation.Advertised)
+	if got := d.vouched(); got != nil {
+		t.Fatalf("nothing is lost for sure yet, and the journal says %q", got)
+	}
+	d.later(2*time.Minute).look(seven, "contoso.com", reputation.Absent)
+	d.wantsLooks("around fabrikam.net from 203.0.113.7", "around tailspin.org from 203.0.113.7")
+	if got, want := d.vouched(), []string{"office>contoso.com every 0 min", "203.0.113.8>contoso.com every 60 min"}; !slices.Equal(got, want) {
+		t.Errorf("once it is lost those vouch who have looked since: %q, want %q", got, want)
+	}
+}
+
+// Eight witnesses tell as much as all of a large pool; a control always counts.
+func TestWitnessesAreBounded(t *testing.T) {
+	d := newDesk(t, other(large, "control: []", `control: [{name: office, socks5: "127.0.0.1:1080"}]`))
+	for range 2 {
+		d.later(5 * time.Minute)
+		for i := range 16 {
+			d.look(ofPool(i), "contoso.com", reputation.Advertised)
+		}
+		d.look("office", "contoso.com", reputation.Advertised)
+	}
+	d.later(time.Hour).lose(ofPool(0), "contoso.com")
+	d.later(time.Minute)
+	for i := range 15 {
+		d.look(ofPool(1+i), "contoso.com", reputation.Advertised)
+	}
+	d.look("office", "contoso.com", reputation.Advertised)
+	if got := d.vouched(); len(got) != witnesses+1 || got[len(got)-1] != "office>contoso.com every 0 min" {
+		t.Errorf("vouched for %d: %q", len(got), got)
+	}
+}
+
+// Who looked between the first sign of a loss and its confirmation vouches once, also
+// for two losses, and of many so do some.
+func TestOneLookVouchesOnce(t *testing.T) {
+	d := newPool(t)
+	d.look(ofPool(0), "contoso.com", reputation.Absent)
+	d.look(ofPool(15), "contoso.com", reputation.Absent)
+	d.later(time.Minute)
+	for i := range 12 {
+		d.look(ofPool(1+i), "contoso.com", reputation.Advertised)
+	}
+	d.later(2*time.Minute).look(ofPool(0), "contoso.com", reputation.Absent)
+	first := d.vouched()
+	if len(first) != witnesses {
+		t.Errorf("%d vouch, want %d: %q", len(first), witnesses, first)
+	}
+	d.look(ofPool(15), "contoso.com", reputation.Absent)
+	all := d.vouched()
+	slices.Sort(all)
+	if once := slices.Compact(slices.Clone(all)); len(once) != len(all) || len(all) <= len(first) {
+		t.Errorf("vouched for %q", all)
 	}
 }

@@ -34,7 +34,7 @@ func TestJudgeStories(t *testing.T) {
 			+0   advertised A | -
 			+2m  advertised A | -
 			+1h  absent A     | - | self@2m!A control@0
-			+2m  absent A control=advertised | lost starttls (2m,62m] -STARTTLS | peers@0
+			+2m  absent A control=advertised | lost starttls (2m,62m] -STARTTLS | control@0 peers@0
 			+1h  absent A     | - |
 			+10m advertised A | - | self@2m!A
 			+2m  advertised A | back starttls (124m,134m] +STARTTLS |
@@ -46,7 +46,7 @@ func TestJudgeStories(t *testing.T) {
 			+2m absent A -CHUNKING -AUTH SIZE=1 | lost starttls (2m,62m] -AUTH -CHUNKING -STARTTLS ~SIZE:157286400>1`},
 		{"installed when already stuck, the control sees it", nil, `
 			+0  absent A     | - | self@2m control@0
-			+1m absent A control=advertised | lost starttls (before we looked,1m] -STARTTLS | self@2m peers@0
+			+1m absent A control=advertised | lost starttls (before we looked,1m] -STARTTLS | self@2m control@0 peers@0
 			+1h advertised A | -
 			+2m advertised A | back starttls (1m,61m] +STARTTLS`},
 		{"installed when already stuck, require names it", []string{"STARTTLS"}, `

@@ -24,7 +24,7 @@ func (j *judging) wants(t *Transition) []Want {
 		w.AvoidAddr = j.Pending.Addr
 		out = append(out, w)
 	}
-	if j.look.Control == reputation.OutcomeUnknown && (lost || j.Run.Bad && j.Suspects() || j.unproven()) {
+	if lost || j.Run.Bad && j.Suspects() || j.look.Control == reputation.OutcomeUnknown && j.unproven() { // what it saw before our loss says nothing of it
 		out = append(out, Want{Who: WantControl, At: j.now, Why: "is it so for everybody, or for us alone"})
 	}
 	if lost {

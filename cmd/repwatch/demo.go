@@ -141,9 +141,9 @@ func (d *demo) listen(ctx context.Context) {
 }
 
 func (d *demo) play(ctx context.Context) error {
-	d.say("A small internet is up: three lists, a resolver, the mail servers of contoso.example and\n" +
-		"fabrikam.example, and an office elsewhere with a clean address as control. We send from 203.0.113.7\n" +
-		"and 203.0.113.8. " +
+	d.say("A small internet is up: three lists, a resolver, the mail servers of contoso.example,\n" +
+		"fabrikam.example and tailspin.example, and an office elsewhere with a clean address as control.\n" +
+		"We send from 203.0.113.7 and 203.0.113.8. " +
 		"The daemon looks every second here; in real life every 15 minutes at lists, every hour at partners.")
 	if d.page != nil {
 		d.say("Its page follows along at " + d.pageURL() + " (sign in with the token \"demo\" to try the buttons).")
@@ -170,6 +170,7 @@ sending_ips:
 partners:
   - {domain: %[2]s, port: %[3]d, require: [STARTTLS], provider: exchange-online, from: [%[1]s]}
   - {domain: %[4]s, port: %[5]d, require: [STARTTLS], provider: cisco, from: [%[9]s]}
+  - {domain: %[11]s, port: %[12]d, require: [STARTTLS], from: [%[9]s]}
 control: [{name: office, socks5: "%[6]s", ehlo: office.sender.example}]
 dns: {resolvers: ["%[7]s"]}
 schedule: {blocklists: "@every 1s", partners: "@every 1s", confirm_after: 200ms, jitter: 0%%}
@@ -182,7 +183,7 @@ blocklists:
        delist: {how: self-service, url: "https://lists.example/remove/{ip}"}}
     - {id: traps, zone: traps.lists.example, %[8]s}
     - {id: expired, zone: expired.lists.example, %[8]s}
-`, w.Sender, w.Contoso.Domain, w.Contoso.Port, w.Fabrikam.Domain, w.Fabrikam.Port, w.SOCKS.Addr(), w.DNS.Addr(), points, w.Other, page)
+`, w.Sender, w.Contoso.Domain, w.Contoso.Port, w.Fabrikam.Domain, w.Fabrikam.Port, w.SOCKS.Addr(), w.DNS.Addr(), points, w.Other, page, w.Tailspin.Domain, w.Tailspin.Port)
 	file := filepath.Join(dir, "repwatch.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return err
@@ -209,7 +210,7 @@ func (d *demo) settled(tx *store.Tx) bool {
 			good++
 		}
 	}
-	return good == 4 && tx.Lists().Len() == len(d.cfg.Lists)
+	return good == 6 && tx.Lists().Len() == len(d.cfg.Lists)
 }
 
 // sight prints what the daemon knows of lists and partners.

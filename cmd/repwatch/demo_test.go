@@ -35,6 +35,7 @@ func TestDemoTellsBothStories(t *testing.T) {
 		"fabrikam.example withdrew STARTTLS from 203.0.113.8 by its own judgement",
 		"the control still gets it",
 		"What is remembered",
+		"fabrikam.example withdrew STARTTLS from 203.0.113.8 by its own judgement", // and so it stays
 		"Now yours",
 	} {
 		_, after, found := strings.Cut(rest, says)

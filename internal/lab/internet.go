@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Internet is the world of the demo: lists, a resolver, two partners that treat
+// Internet is the world of the demo: lists, a resolver, partners that treat
 // badly reputed clients as receivers do, and a proxy through which a control
 // vantage sees the partners from elsewhere. Everything is on 127.0.0.1.
 type Internet struct {
@@ -18,10 +18,10 @@ type Internet struct {
 	// XBL names exploited hosts, Traps those that wrote to spam traps. Broken lists the world.
 	XBL, Traps, Broken *DNSBlocklist
 
-	// Contoso is run like Exchange Online, Fabrikam like a Cisco gateway.
-	Contoso, Fabrikam *Partner
+	// Contoso is run like Exchange Online, Fabrikam like a Cisco gateway. Tailspin never minds anybody.
+	Contoso, Fabrikam, Tailspin *Partner
 
-	// Sender is the public address that Contoso knows us by, Other the one that Fabrikam does.
+	// Sender is the public address that Contoso knows us by, Other the one that Fabrikam and Tailspin do.
 	Sender, Other netip.Addr
 }
 
@@ -69,6 +69,9 @@ func (w *Internet) start() (err error) {
 	if w.Fabrikam, err = w.partner(ca, "fabrikam.example", w.Other, []string{"8BITMIME", "SIZE 20971520", "STARTTLS"}, routes); err != nil {
 		return err
 	}
+	if w.Tailspin, err = w.partner(ca, "tailspin.example", w.Other, []string{"8BITMIME", "SIZE 35882577", "STARTTLS"}, routes); err != nil {
+		return err
+	}
 	w.SOCKS, err = NewSOCKS(routes)
 	return err
 }
@@ -113,7 +116,7 @@ func (p *Partner) play(offers []string) error {
 
 // Close ends everything that was started.
 func (w *Internet) Close() {
-	for _, p := range []*Partner{w.Contoso, w.Fabrikam} {
+	for _, p := range []*Partner{w.Contoso, w.Fabrikam, w.Tailspin} {
 		if p == nil {
 			continue
 		}
