@@ -292,6 +292,10 @@ func (t *touched) advise(f *folding) {
 	case RootPath:
 		t.next(fmt.Sprintf("look at our own way out from %s: firewall (SMTP inspection such as \"fixup\"), network provider, middlebox", ips))
 	case RootListing:
+		if !t.had(f, accusing, 0) {
+			t.next(fmt.Sprintf("look %s up at %s itself; if it is not there, tell the postmaster of %s that their copy of the list says otherwise", ips, enumerate(t.listsOf(f), 3), who))
+			return
+		}
 		if !t.had(f, func(e *Episode) bool { return accusing(e) && e.Open() }, 0) {
 			t.next(fmt.Sprintf("%s is on no list any more: we look at %s every five minutes for two hours and tell you when to flush the queue; what is not back by then is for their postmaster to say", ips, who))
 			return

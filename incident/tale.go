@@ -150,6 +150,9 @@ func (f *folding) headline(t *touched) string {
 	head := fmt.Sprintf("%s %s %s", enumerate(partners, 3), what, enumerate(ips, 3))
 	switch t.Verdict {
 	case correlate.ByListing, correlate.ByLists:
+		if len(listings) == 0 { // a reply names it, against what the list told us
+			return fmt.Sprintf("%s, because its reply names %s, which does not list %s as far as we see", head, enumerate(namesOf(listings, t.listsOf(f)), 3), enumerate(ips, 3))
+		}
 		return fmt.Sprintf("%s, %sbecause %s %s on %s", head, hedge(t.Word), itThey(ips), isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	case correlate.ByAbuse:
 		return head + ", " + hedge(t.Word) + "because of the abuse that got " + map[bool]string{true: "it", false: "them"}[len(ips) == 1] + " listed, not of any one list"

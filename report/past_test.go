@@ -315,6 +315,18 @@ func TestWhichListsHurt(t *testing.T) {
 	}
 }
 
+// TestAListHurtsWhomItLists: a reply may name a list that does not list the address.
+func TestAListHurtsWhomItLists(t *testing.T) {
+	loss := &state{Episode: &incident.Episode{Subject: wire("203.0.113.7", "contoso.example"), Incident: "1"}}
+	b := &builder{past: &past{incidents: map[string]*incident.Incident{"1": {ID: "1", Verdict: correlate.ByListing, List: "zen"}}}, losses: []*state{loss}}
+	if partners, incidents := b.brokenBy("zen", []string{"203.0.113.7"}); len(partners) != 1 || len(incidents) != 1 {
+		t.Errorf("it broke %q (%q)", partners, incidents)
+	}
+	if partners, incidents := b.brokenBy("zen", []string{"203.0.113.8"}); len(partners)+len(incidents) > 0 {
+		t.Errorf("of another address it broke %q (%q)", partners, incidents)
+	}
+}
+
 // TestProviders: as configured, or as a look found it, now or at a loss in the past.
 func TestProviders(t *testing.T) {
 	s := newScene(t)

@@ -25,7 +25,7 @@ func (b *builder) byList() error {
 				row.Open++
 			}
 		}
-		row.Partners, row.Incidents = b.brokenBy(id)
+		row.Partners, row.Incidents = b.brokenBy(id, row.Subjects)
 		to := &b.doc.Listings.Harmless
 		if len(row.Partners) > 0 {
 			to = &b.doc.Listings.Hurt
@@ -41,12 +41,13 @@ func (b *builder) byList() error {
 }
 
 // brokenBy are the partners that were lost in the week because of a list, by the
-// verdicts of their incidents.
-func (b *builder) brokenBy(list string) (partners, incidents []string) {
+// verdicts of their incidents. A partner may say that a list names an address which it
+// does not, as far as was seen: that is none of the list's doing.
+func (b *builder) brokenBy(list string, listed []string) (partners, incidents []string) {
 	lost := map[string]bool{}
 	blamed := map[string]bool{}
 	for _, s := range b.losses {
-		if b.blames(s, list) {
+		if b.blames(s, list) && slices.Contains(listed, s.Subject.Who()) {
 			lost[s.partner()], blamed[s.Incident] = true, true
 		}
 	}

@@ -210,6 +210,10 @@ func TestReloadOfABadFile(t *testing.T) {
 		if r := s.d.Runtime(); r.ReloadError != errSecret.Error() || !strings.Contains(s.d.StatusLine(), "the last reload was refused") {
 			s.Errorf("runtime %+v, %s", r, s.d.StatusLine())
 		}
+		s.d.opt.Load = func() (*config.Loaded, error) { return load(s, ""), nil }
+		if err := s.d.Reload(s.Context()); err == nil || !strings.Contains(err.Error(), "watches nothing") || s.d.Config() != cfg {
+			s.Errorf("half a file is put in force: %v", err)
+		}
 		s.d.opt.Load = good
 		if err := s.d.Reload(s.Context()); err != nil || s.d.Runtime().ReloadError != "" {
 			s.Errorf("err %v, runtime %+v", err, s.d.Runtime())

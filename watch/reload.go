@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -42,6 +43,9 @@ func (d *Daemon) replace(ctx context.Context, cfg *config.Loaded) error {
 	d.mu.Lock()
 	old := d.gen.cfg
 	d.mu.Unlock()
+	if watchesNothing(cfg) && !watchesNothing(old) { // half a file, more likely than a wish
+		return errors.New("the file watches nothing: it has no sending_ips, domains, own_mx or partners\n  hint: is it still being written? To watch nothing, stop the daemon")
+	}
 	for _, w := range cfg.Warnings {
 		d.log.Warn("configuration", "warning", w)
 	}
@@ -59,6 +63,10 @@ func (d *Daemon) replace(ctx context.Context, cfg *config.Loaded) error {
 		d.log.Info("configuration changed", "what", line)
 	}
 	return nil
+}
+
+func watchesNothing(cfg *config.Loaded) bool {
+	return len(cfg.Addresses)+len(cfg.Domains)+len(cfg.OwnMX)+len(cfg.Partners) == 0
 }
 
 // Diff says in words what changed from one configuration to another. Secrets do not show.

@@ -54,3 +54,13 @@ func TestWithoutNotifiersTheLogIsTold(t *testing.T) {
 		t.Errorf("told are %q, want the log", got)
 	}
 }
+
+// A file without anything to watch is half a file: it is not put in force.
+func TestWatchesNothing(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "schedule: {timezone: UTC}\n": true, house: false,
+		"domains: [example.com]\n": false, "own_mx: [example.com]\n": false, "partners: [{domain: contoso.com}]\n": false} {
+		if got := watchesNothing(load(t, text)); got != want {
+			t.Errorf("%q watches nothing: %t", text, got)
+		}
+	}
+}

@@ -85,3 +85,29 @@ func TestReplayOfTheExportGivesTheSameVerdicts(t *testing.T) {
 		t.Errorf("the daemon says %s, the replay\n%s", own, out.String())
 	}
 }
+
+// A reply names a list that does not name us as far as we see: it is the partner's word,
+// and told as that.
+func TestAListThatDoesNotListUs(t *testing.T) {
+	d := newDesk(t, house)
+	d.baseline()
+	d.sweep("traps")
+	d.reject("203.0.113.7", "contoso.com", incident.Wire{Reply: "554 5.7.1 blocked using traps.example", Names: "traps"})
+	i := incidentsOf(t, d.db)
+	if len(i) != 1 || i[0].List != "traps" {
+		t.Fatalf("incidents %+v", i)
+	}
+	err := d.db.View(func(tx *store.Tx) error {
+		m, _, err := tx.Messages().Get(i[0].ID)
+		if want := "because its reply names traps, which does not list 203.0.113.7 as far as we see"; !strings.Contains(m.Title, want) {
+			t.Errorf("told: %s; want %q", m.Title, want)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := strings.Join(i[0].Next, "\n"); !strings.Contains(next, "look 203.0.113.7 up at traps itself") || strings.Contains(next, "any more") {
+		t.Errorf("next: %s", next)
+	}
+}
