@@ -80,8 +80,11 @@ func (h *history) pathOdds(k *loss, unit []int, units int, pi predict) float64 {
 			continue
 		}
 		seen[unit[j]] = true
-		if lost && h.lostElsewhere(j, k) {
-			continue // it was lost to everybody: that is no sign of our path
+		if lost && h.lostElsewhere(j, k) { // it was lost to everybody: that is no sign of our path
+			if h.watched.every == nil || !h.lookedSince(pairOf(k.ip, j), k) {
+				continue
+			}
+			lost = false // and it was back while this one was not
 		}
 		log += lostOdds(lost, pathLost, pi(k, j))
 	}

@@ -56,7 +56,7 @@ func (h *history) lookedSince(p pair, k *loss) bool {
 		return true
 	}
 	fine := h.watched.fine[p]
-	at, _ := slices.BinarySearch(fine, k.a1-samePath)
+	at, _ := slices.BinarySearch(fine, k.a1)
 	return at < len(fine) && fine[at] <= k.b0
 }
 

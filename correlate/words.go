@@ -215,12 +215,12 @@ func (c *Correlator) sameMoment(k *loss) string {
 		}
 		if l, ok := c.h.pairAround(k.ip, p, k, samePath); ok {
 			known++
-			if l {
+			if l && !c.h.lostElsewhere(p, k) {
 				lost++
 			}
 		}
 	}
-	if known == 0 {
+	if lost == 0 {
 		return ""
 	}
 	return ofOthers(lost, known, "partner", "partners") + " turned against this address in the same moment"
@@ -235,6 +235,8 @@ func ofOthers(n, of int, one, many string) string {
 		return "no other " + one
 	case n == 0:
 		return fmt.Sprintf("none of %d other %s", of, many)
+	case n == of && n == 2:
+		return "both other " + many
 	case n == of:
 		return fmt.Sprintf("all %d other %s", of, many)
 	default:
