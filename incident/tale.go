@@ -164,6 +164,9 @@ func (f *folding) headline(t *touched) string {
 	if len(listings) > 0 && t.Verdict == correlate.Undetermined {
 		return fmt.Sprintf("%s, which %s on %s: perhaps the cause", head, isAre(ips, listings), enumerate(namesOf(listings, t.listsOf(f)), 3))
 	}
+	if t.Status == Resolved {
+		return head + ": why never became clear"
+	}
 	return head + ": why is not clear yet"
 }
 

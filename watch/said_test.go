@@ -111,3 +111,30 @@ func TestAListThatDoesNotListUs(t *testing.T) {
 		t.Errorf("next: %s", next)
 	}
 }
+
+// What was over before a cause was found is not said to become clear yet.
+func TestOverBeforeItWasClear(t *testing.T) {
+	d := newDesk(t, house)
+	d.baseline()
+	d.lose("203.0.113.7", "contoso.com")
+	title := func() (s string) {
+		err := d.db.View(func(tx *store.Tx) error {
+			m, _, err := tx.Messages().Get("1")
+			s = m.Title
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if got := title(); !strings.HasSuffix(got, ": why is not clear yet") {
+		t.Errorf("while it lasts: %s", got)
+	}
+	for range 2 {
+		d.later(2*time.Minute).look("203.0.113.7", "contoso.com", reputation.Advertised)
+	}
+	if got := title(); !strings.HasSuffix(got, ": why never became clear") {
+		t.Errorf("when it is over: %s", got)
+	}
+}
