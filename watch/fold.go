@@ -39,14 +39,14 @@ type folder struct {
 	judged    map[uint64]spoken         // what was last said of losses, by episode
 	recent    map[string]time.Time      // incidents resolved of late
 	foretold  map[string]store.Forecast // forecasts that time has not judged yet, by key
-	vouchers  map[uint64]int            // how many have vouched so far, by the episode of the loss
+	vouchers  map[voucher]int           // how many have vouched so far
 	asked     map[string]time.Time      // derived looks that were wanted of late, so that none is wanted twice a minute
 	providers map[string]string         // who runs a partner's mail servers, as last seen
 }
 
 func newFolder(db *store.DB, log *slog.Logger) *folder {
 	return &folder{db: db, log: log, write: db.Update,
-		judged: map[uint64]spoken{}, recent: map[string]time.Time{}, foretold: map[string]store.Forecast{}, asked: map[string]time.Time{}, vouchers: map[uint64]int{}, providers: map[string]string{}}
+		judged: map[uint64]spoken{}, recent: map[string]time.Time{}, foretold: map[string]store.Forecast{}, asked: map[string]time.Time{}, vouchers: map[voucher]int{}, providers: map[string]string{}}
 }
 
 // revisable is how long after its end an incident's verdict may still be revised
@@ -174,7 +174,8 @@ func (x *fold) shut(id uint64, r incident.Record) error {
 	if err != nil || !ok {
 		return err
 	}
-	forget(x, x.vouchers, id)
+	forget(x, x.vouchers, voucher{id, false})
+	forget(x, x.vouchers, voucher{id, true})
 	e.End, e.Ended, e.Unwatched = r.Bracket, x.now, r.What == incident.Unwatched
 	if e.Subject.Kind == reputation.KindWire {
 		if e.Witness, err = x.tx.Witness(e.Subject.Target, x.controlNames()); err != nil {

@@ -15,6 +15,26 @@ const (
 	witnesses  = 8              // so many tell as much as all of them
 )
 
+// voucher is for which loss one vouches, and how: as a peer of the address that lost the
+// partner, or as another partner of that address. Of each kind some are needed.
+type voucher struct {
+	loss uint64 // its episode
+	peer bool
+}
+
+// admit counts one who vouches for a loss; false: there are enough. A control always counts.
+func (x *fold) admit(loss incident.Episode, s reputation.Subject) bool {
+	v := voucher{loss.ID, s.Target == loss.Subject.Target}
+	switch {
+	case s.Kind == reputation.KindControl:
+		return true
+	case x.vouchers[v] >= witnesses:
+		return false
+	}
+	remember(x, x.vouchers, v, x.vouchers[v]+1)
+	return true
+}
+
 // vouch writes down what is news to nobody, but tells causes apart: that a pair is
 // known from now on, how often it is looked at, and that a look found it fine after
 // another one was lost. Who was not looked at since would count as spared without that.
@@ -66,10 +86,9 @@ func (x *fold) heardSince(loss incident.Episode) error {
 			return err
 		}
 		fine := ok && row.Standing == smtp.StandingGood && row.Outcome.Verdict() == reputation.Clear && row.LastLook.Equal(row.LastSure)
-		if s == lost || !fine || row.LastSure.Before(since) || !row.Vouched.Before(since) || x.vouchers[loss.ID] >= witnesses {
+		if s == lost || !fine || row.LastSure.Before(since) || !row.Vouched.Before(since) || !x.admit(loss, s) {
 			continue
 		}
-		remember(x, x.vouchers, loss.ID, x.vouchers[loss.ID]+1)
 		if err := x.vouchFor(incident.Fine, s, &row, row.LastSure, row.Every, incident.Wire{Provider: row.Provider, MX: row.MX, Offers: row.Offers}); err != nil {
 			return err
 		}
@@ -97,13 +116,7 @@ func (x *fold) tellsOf(s reputation.Subject, since time.Time) (tells bool) {
 		if e.Subject.Kind != reputation.KindWire || !related || !e.Since().After(since) || x.now.Sub(e.Since()) >= witnessFor {
 			continue
 		}
-		if s.Kind == reputation.KindWire { // a control always counts
-			if x.vouchers[e.ID] >= witnesses {
-				continue
-			}
-			remember(x, x.vouchers, e.ID, x.vouchers[e.ID]+1)
-		}
-		tells = true
+		tells = x.admit(e, s) || tells
 	}
 	return tells
 }

@@ -162,10 +162,11 @@ func TestOneLookVouchesOnce(t *testing.T) {
 	for i := range 12 {
 		d.look(ofPool(1+i), "contoso.com", reputation.Advertised)
 	}
+	d.look(ofPool(0), "fabrikam.net", reputation.Advertised)
 	d.later(2*time.Minute).look(ofPool(0), "contoso.com", reputation.Absent)
 	first := d.vouched()
-	if len(first) != witnesses {
-		t.Errorf("%d vouch, want %d: %q", len(first), witnesses, first)
+	if len(first) != witnesses+1 || !slices.Contains(first, "203.0.113.64>fabrikam.net every 480 min") {
+		t.Errorf("%d vouch, want %d, and the other partner among them: %q", len(first), witnesses+1, first)
 	}
 	d.look(ofPool(15), "contoso.com", reputation.Absent)
 	all := d.vouched()
