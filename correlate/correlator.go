@@ -122,6 +122,7 @@ func (c *Correlator) Observe(e Event) error {
 		}
 		c.touch(p, t)
 		c.touchNear(ip, t)
+		c.touchShared(p, t)
 	case KindReply:
 		c.partner(e.Partner)
 		r := c.h.addReply(&e)
@@ -226,13 +227,32 @@ func (c *Correlator) touchNear(ip int, t float64) {
 	for p := range c.h.lossOf {
 		for i := len(c.h.lossOf[p]) - 1; i >= 0; i-- {
 			k := &c.h.losses[c.h.lossOf[p][i]]
-			if k.a1 < t-12*60 {
-				break
+			if c.settledBy(k, t) {
+				continue
 			}
 			if ip == controlIP || k.ip == ip {
 				c.touch(p, t)
 				break
 			}
+		}
+	}
+}
+
+// settledBy: no event of that moment or later tells anything about the loss. A look that
+// finds another pair fine does, as long as the loss lasts.
+func (c *Correlator) settledBy(k *loss, t float64) bool {
+	return k.a1 < t-12*60 && (c.h.watched.every == nil || k.b1 < t-12*60)
+}
+
+// touchShared touches the partners that were lost of late from an address that lost p as
+// well: whether that tells of a broken path hangs on who else lost p.
+func (c *Correlator) touchShared(p int, t float64) {
+	seen := map[int]bool{}
+	for i := len(c.h.lossOf[p]) - 1; i >= 0; i-- {
+		k := &c.h.losses[c.h.lossOf[p][i]]
+		if !c.settledBy(k, t) && !seen[k.ip] {
+			seen[k.ip] = true
+			c.touchNear(k.ip, t)
 		}
 	}
 }

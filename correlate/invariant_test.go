@@ -193,6 +193,9 @@ func randomEvents(t *rapid.T) []correlate.Event {
 		default:
 			e.Kind, e.Partner = correlate.KindCap, partner(rapid.IntRange(0, 3).Draw(t, "partner"))
 			e.State = rapid.SampledFrom([]correlate.State{correlate.Lost, correlate.OK}).Draw(t, "state")
+			if e.Vantage != correlate.Control {
+				e.Every = rapid.SampledFrom([]int{0, 0, 60, 480}).Draw(t, "every")
+			}
 			if e.State == correlate.Lost {
 				e.Loss = rapid.SampledFrom([]correlate.Loss{correlate.LossSTARTTLS, correlate.LossMasked, correlate.LossRejected}).Draw(t, "loss")
 			}

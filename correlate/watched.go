@@ -57,7 +57,7 @@ func (h *history) lookedSince(p pair, k *loss) bool {
 	}
 	fine := h.watched.fine[p]
 	at, _ := slices.BinarySearch(fine, k.a1)
-	return at < len(fine) && fine[at] <= k.b0
+	return at < len(fine) && fine[at] <= (k.b0+k.b1)/2
 }
 
 // controlKnows says whether the control looked since k was seen, or has lost it too.

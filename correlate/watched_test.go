@@ -91,6 +91,31 @@ func TestALookAfterTheLossIsNone(t *testing.T) {
 	}
 }
 
+// One between its last bad look and its first good one counts while it probably lasted.
+func TestALookAsTheLossEnds(t *testing.T) {
+	cause := func(m float64) correlate.Verdict {
+		o := world()
+		o.IPs = []string{ipA}
+		p := &tape{t: t}
+		for i := range 4 {
+			p.looks(ipA, partner(i), 60, -60)
+		}
+		k := p.lost(ipA, partner(0), -60, 0)
+		for i := range 3 {
+			p.looks(ipA, partner(1+i), 60, m)
+		}
+		p.looks(correlate.Control, partner(0), 0, m)
+		p.back(ipA, partner(0), 70, 130)
+		return verdict(t, p.play(o, 140), k, 140)
+	}
+	if v := cause(75); v.Cause != correlate.Private {
+		t.Errorf("a look soon after the last bad one makes it %s (%.2f)", v.Likeliest.Cause, v.Likeliest.P)
+	}
+	if v := cause(125); v.Cause == correlate.Private {
+		t.Errorf("a look just before the first good one makes it %s (%.2f)", v.Likeliest.Cause, v.Likeliest.P)
+	}
+}
+
 // Addresses that look at nothing change nothing, to the bit.
 func TestIdleAddressesChangeNothing(t *testing.T) {
 	play := func(idle ...string) correlate.Verdict {
