@@ -55,7 +55,7 @@ func acting(t *testing.T, b *browser, w *demoWorld) {
 	b.do(chromedp.Click(`form[action$="/snooze"] button`))
 	b.sees("Done: snooze #1")
 	b.sees("quiet until 20")
-	b.do(chromedp.Click(`footer form button`))
+	b.do(chromedp.Submit(`footer form`))
 	b.sees("Sign in to act")
 	b.quiet()
 }
@@ -109,7 +109,7 @@ func keyboard(t *testing.T, b *browser) {
 	if past := b.stops(1); len(past) != 1 || past[0].Name != "https://lists.example/remove/203.0.113.7" {
 		t.Errorf("past the menu there is %+v", past)
 	}
-	b.do(chromedp.Click(`footer form button`))
+	b.do(chromedp.Submit(`footer form`))
 	b.says("Sign in to act")
 	b.quiet()
 }
@@ -147,7 +147,7 @@ func plain(t *testing.T, b *browser) {
 	b.visit("/timeline")
 	b.do(chromedp.SendKeys(`input[name="partner"]`, "xbl"), chromedp.Submit(`main form.filters`))
 	b.do(chromedp.WaitReady(`input[name="partner"][value="xbl"]`))
-	b.do(chromedp.Click(`footer form button`))
+	b.do(chromedp.Submit(`footer form`))
 	b.says("Sign in to act")
 	b.quiet()
 }
