@@ -73,9 +73,9 @@ const Control = "control"
 // Vantage is the sending IP, or Control. A cap event with state lost has Loss.
 //
 // A recording without Every is one of pairs that are all looked at every hour, as
-// the simulated years are. With it, only pairs that have it are watched, and of
-// one that is looked at rarely no more is known than its events say: an ok of a pair
-// that had lost nothing is a look that found it fine.
+// the simulated years are. With it, only pairs that have it are watched, and no more is
+// known of them, or of the control, than events say: an ok of who had lost nothing is a
+// look that found it fine.
 type Event struct {
 	Seq     uint64    `json:"seq"`
 	T       time.Time `json:"t"`

@@ -51,7 +51,7 @@ func (x *fold) vouch(w checks.WireLook, before smtp.State, row *store.Wire) erro
 	case !fine:
 		return nil
 	case 2*every > 3*row.Every || 3*every < 2*row.Every: // the pool grew or shrank, or the schedule is another
-	case x.tellsOf(w.Subject, row.Vouched):
+	case x.admitted(w.Subject, row.Vouched):
 	default:
 		return nil
 	}
@@ -108,15 +108,16 @@ func (x *fold) every(s reputation.Subject) int {
 	return max(1, int(checks.Between(x.cfg, p, s.IP, x.now).Round(time.Minute)/time.Minute))
 }
 
-// tellsOf says whether a look that found the pair fine tells of a loss since then: of
-// the same partner to another address, or of another partner to the same one.
-func (x *fold) tellsOf(s reputation.Subject, since time.Time) (tells bool) {
+// admitted has one who was found fine vouch for the losses since then that it tells of:
+// those of the same partner to another address, and of other partners to the same one.
+// False: there are none, or enough vouch for each.
+func (x *fold) admitted(s reputation.Subject, since time.Time) (some bool) {
 	for e := range x.tx.OpenEpisodes() {
 		related := e.Subject.Target == s.Target || s.IP.IsValid() && e.Subject.IP == s.IP
 		if e.Subject.Kind != reputation.KindWire || !related || !e.Since().After(since) || x.now.Sub(e.Since()) >= witnessFor {
 			continue
 		}
-		tells = x.admit(e, s) || tells
+		some = x.admit(e, s) || some
 	}
-	return tells
+	return some
 }

@@ -44,16 +44,9 @@ func (h *handler) acting(act func(*http.Request) (any, error)) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		doc, err := act(r)
-		if err != nil {
-			refuse(w, err)
-			return
+		if body, ok := encoded(w, doc, err); ok {
+			send(w, http.StatusOK, body)
 		}
-		body, err := encode(doc)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		send(w, http.StatusOK, body)
 	})
 }
 

@@ -36,19 +36,21 @@ type question struct {
 func document(q question) http.Handler {
 	return asked(q.params, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		doc, err := q.answer(r)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		body, err := encode(doc)
-		if err != nil {
-			refuse(w, err)
-			return
-		}
-		if !unchanged(w, r, tagOf(body)) {
+		if body, ok := encoded(w, doc, err); ok && !unchanged(w, r, tagOf(body)) {
 			send(w, http.StatusOK, body)
 		}
 	}))
+}
+
+// encoded is the text of a document; not ok: there is none, and who asked was told why.
+func encoded(w http.ResponseWriter, doc any, err error) (body []byte, ok bool) {
+	if err == nil {
+		body, err = encode(doc)
+	}
+	if err != nil {
+		refuse(w, err)
+	}
+	return body, err == nil
 }
 
 // tagOf is weak (RFC 9110 section 8.8.1): documents of one tag differ in when they were built.

@@ -156,7 +156,7 @@ func plain(t *testing.T, b *browser) {
 // first, the rest folded, nothing sideways.
 func TestBigSite(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a year of 4,096 addresses takes its time")
+		t.Skip("NOT RUN with -short: a year of 4,096 addresses takes its time")
 	}
 	realserver.Require(t, "chromium")
 	page := web.Year(t, 4096, 50, 60, 16)

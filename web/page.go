@@ -184,7 +184,7 @@ func (p *Page) hostMeant(host string) bool {
 		name = h
 	}
 	name = strings.Trim(name, "[]")
-	return loopback(name) || name == ours
+	return loopback(name)
 }
 
 func loopback(name string) bool {

@@ -37,13 +37,8 @@ func (h *handler) reportAs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	doc, err := h.report(r)
-	if err != nil {
-		refuse(w, err)
-		return
-	}
-	body, err := encode(doc)
-	if err != nil {
-		refuse(w, err)
+	body, ok := encoded(w, doc, err)
+	if !ok {
 		return
 	}
 	// All forms say the same: what is unchanged as a document is not drawn again.

@@ -69,6 +69,7 @@ func TestWhoListensToNothing(t *testing.T) {
 			t.Errorf("a proxy may hold it back: %v", h)
 		}
 		c.Close()
+		synctest.Wait() // until the server has seen it; no time passes
 		for range 2 {
 			var open []net.Conn
 			for n := range maxListeners + 3 {
